@@ -1,0 +1,91 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+/// A room of the server: a target whose tests, when it has any, mirror it.
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let package = Package(
+  name: "martlet",
+  products: [
+    .executable(name: "martlet", targets: ["martlet"]),
+    .library(name: "MartletClient", targets: ["MartletClient"]),
+    .library(name: "MartletServer", targets: ["MartletServer"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
+    .package(url: "https://github.com/swhitty/FlyingFox", exact: "0.27.1"),
+  ],
+  targets: [
+    .systemLibrary(name: "CProtobufC", providers: [.apt(["libprotobuf-c-dev"])]),
+    .target(name: "CProtos", dependencies: ["CProtobufC"], linkerSettings: [.linkedLibrary("protobuf-c")]),
+    .target(name: "CLinux"),
+
+    room("MartletCore", []),
+    room("MartletSockets", ["MartletCore", "CLinux"]),
+    room("MartletWire", ["MartletCore", "CProtos", "CProtobufC"]),
+    room("MartletRPC", ["MartletCore", "MartletSockets", "MartletWire", "CProtos", "CProtobufC"]),
+    room("MartletBatching", ["MartletCore"]),
+    room("MartletEngine", ["MartletCore"]),
+    room("MartletFormats", ["MartletCore", "MartletEngine", "CProtos", "CProtobufC"]),
+    room(
+      "MartletRepository",
+      ["MartletCore", "MartletEngine", "MartletFormats", logging, .product(name: "Yams", package: "Yams")]),
+    room(
+      "MartletServices",
+      [
+        "MartletCore", "MartletRPC", "MartletBatching", "MartletRepository", "CProtos", "CProtobufC",
+      ]),
+    room("MartletMonitoring", ["MartletCore"]),
+    room(
+      "MartletAdmin",
+      ["MartletCore", "MartletMonitoring", .product(name: "FlyingFox", package: "FlyingFox"), logging]),
+    room(
+      "MartletServer",
+      [
+        "MartletCore", "MartletSockets", "MartletWire", "MartletRPC", "MartletBatching", "MartletEngine",
+        "MartletFormats", "MartletRepository", "MartletServices", "MartletMonitoring", "MartletAdmin", logging,
+        .product(name: "Yams", package: "Yams"), "CLinux",
+      ]),
+    room("MartletClient", ["MartletCore", "MartletRPC", "MartletSockets", "MartletWire", "CProtos", "CProtobufC"]),
+    room(
+      "MartletLoad",
+      ["MartletCore", "MartletClient", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+    .executableTarget(
+      name: "martlet",
+      dependencies: [
+        "MartletCore", "MartletServer", "MartletClient", "MartletLoad", logging,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+
+    tests("MartletCoreTests", ["MartletCore"]),
+    tests("MartletSocketsTests", ["MartletSockets", "MartletCore", "CLinux"]),
+    tests("MartletWireTests", ["MartletWire", "MartletCore", "CProtos", "CProtobufC"]),
+    tests("MartletRPCTests", ["MartletRPC", "MartletSockets", "MartletWire", "MartletCore"]),
+    tests("MartletBatchingTests", ["MartletBatching", "MartletCore"]),
+    tests("MartletEngineTests", ["MartletEngine", "MartletFormats", "MartletCore"]),
+    tests("MartletFormatsTests", ["MartletFormats", "MartletEngine", "MartletCore"]),
+    tests("MartletRepositoryTests", ["MartletRepository", "MartletCore"]),
+    tests("MartletServicesTests", ["MartletServices", "MartletRepository", "MartletCore"]),
+    tests("MartletMonitoringTests", ["MartletMonitoring", "MartletAdmin", "MartletCore"]),
+    tests("MartletClientTests", ["MartletClient", "MartletServer", "MartletCore"]),
+    tests("MartletLoadTests", ["MartletLoad", "MartletCore"]),
+    tests("MartletServerTests", ["MartletServer", "MartletCore"]),
+  ]
+)

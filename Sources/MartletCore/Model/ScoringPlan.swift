@@ -1,0 +1,21 @@
+/// A loaded model in executable form: immutable, shared by all threads.
+public protocol ScoringPlan: AnyObject, Sendable {
+  var signature: ModelSignature { get }
+
+  /// Memory for intermediate results, reused over calls; one for each thread that scores, never shared.
+  func makeScratch() -> PlanScratch
+
+  /// Reads `rows` of the tile's inputs and writes the same rows of its outputs. A row's result does not depend on
+  /// which rows are scored with it. Texts among the outputs lie in the plan's constants or in the tile's heap.
+  ///
+  /// Errors: INVALID_ARGUMENT when a value is one that the model's operators refuse, INTERNAL otherwise.
+  func score(_ tile: Tile, rows: Range<Int>, scratch: PlanScratch) throws(Status)
+
+  /// One line for people about how this plan computes, for `describe`.
+  var summary: String { get }
+}
+
+/// Base of the scratch memory of plans; confined to the thread that scores with it.
+open class PlanScratch {
+  public init() {}
+}
