@@ -1,0 +1,104 @@
+import CProtobufC
+import Glibc
+
+/// Memory for unpacked messages: protobuf-c allocates from it, `reset` frees all of it at once.
+///
+/// Capped, since a small hostile message unpacks into fifty times its size. Over the cap an allocation fails,
+/// protobuf-c gives up, and `exhausted` tells that from a malformed message. Confined to one thread.
+public final class MessageArena {
+  fileprivate struct State {
+    var chunk: UnsafeMutableRawPointer
+    var chunkBytes: Int
+    var used: Int
+    /// Bytes of all chunks before the current one.
+    var earlier: Int
+    let cap: Int
+    var exhausted: Bool
+  }
+
+  private static let firstChunkBytes = 64 << 10
+  /// In front of every chunk: the chunk before it, or nil.
+  fileprivate static let linkBytes = 16
+
+  private let state: UnsafeMutablePointer<State>
+  private let allocator: UnsafeMutablePointer<ProtobufCAllocator>
+
+  /// - Parameter capBytes: the most that one message (with its envelope) may take.
+  public init(capBytes: Int) {
+    let bytes = Self.firstChunkBytes
+    let chunk = malloc(bytes)!
+    chunk.storeBytes(of: nil, as: UnsafeMutableRawPointer?.self)
+    state = .allocate(capacity: 1)
+    state.initialize(
+      to: State(
+        chunk: chunk, chunkBytes: bytes, used: Self.linkBytes, earlier: 0, cap: max(capBytes, bytes), exhausted: false))
+    allocator = .allocate(capacity: 1)
+    allocator.initialize(
+      to: ProtobufCAllocator(alloc: arenaAllocate, free: arenaFree, allocator_data: UnsafeMutableRawPointer(state)))
+  }
+
+  deinit {
+    var chunk: UnsafeMutableRawPointer? = state.pointee.chunk
+    while let this = chunk {
+      chunk = this.load(as: UnsafeMutableRawPointer?.self)
+      free(this)
+    }
+    state.deallocate()
+    allocator.deallocate()
+  }
+
+  /// Whether an allocation failed since the last reset because of the cap.
+  public var exhausted: Bool { state.pointee.exhausted }
+
+  /// Frees every message. Memory beyond the first chunk goes back to the system.
+  public func reset() {
+    while let previous = state.pointee.chunk.load(as: UnsafeMutableRawPointer?.self) {
+      free(state.pointee.chunk)
+      state.pointee.chunk = previous
+    }
+    state.pointee.chunkBytes = Self.firstChunkBytes
+    state.pointee.earlier = 0
+    state.pointee.used = Self.linkBytes
+    state.pointee.exhausted = false
+  }
+
+  /// Gives protobuf-c this arena: pass the pointer to an `unpack` function, and free nothing of what it returns.
+  public func unpack<Message>(
+    _ bytes: UnsafeRawBufferPointer,
+    _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Message>?
+  ) -> UnsafeMutablePointer<Message>? {
+    unpack(cAllocator, bytes.count, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))
+  }
+
+  /// The arena as protobuf-c's allocator; valid while the arena lives.
+  public var cAllocator: UnsafeMutablePointer<ProtobufCAllocator> { allocator }
+}
+
+private nonisolated func arenaAllocate(_ data: UnsafeMutableRawPointer?, _ count: Int) -> UnsafeMutableRawPointer? {
+  let state = data!.assumingMemoryBound(to: MessageArena.State.self)
+  let (rounded, overflow) = count.addingReportingOverflow(15)
+  guard !overflow else {
+    state.pointee.exhausted = true
+    return nil
+  }
+  let bytes = rounded & ~15
+  if state.pointee.used + bytes > state.pointee.chunkBytes {
+    let want = max(state.pointee.chunkBytes * 2, bytes + MessageArena.linkBytes)
+    let earlier = state.pointee.earlier + state.pointee.chunkBytes
+    guard bytes <= state.pointee.cap, earlier <= state.pointee.cap - bytes,
+      let chunk = malloc(min(want, max(state.pointee.cap - earlier, bytes) + MessageArena.linkBytes))
+    else {
+      state.pointee.exhausted = true
+      return nil
+    }
+    chunk.storeBytes(of: state.pointee.chunk, as: UnsafeMutableRawPointer?.self)
+    state.pointee.earlier = earlier
+    state.pointee.chunkBytes = min(want, max(state.pointee.cap - earlier, bytes) + MessageArena.linkBytes)
+    state.pointee.chunk = chunk
+    state.pointee.used = MessageArena.linkBytes
+  }
+  defer { state.pointee.used += bytes }
+  return state.pointee.chunk + state.pointee.used
+}
+
+private nonisolated func arenaFree(_: UnsafeMutableRawPointer?, _: UnsafeMutableRawPointer?) {}

@@ -1,0 +1,42 @@
+import MartletCore
+
+/// Writes response frames: header, `ttrpc.Response` envelope, payload.
+public enum TTRPCResponse {
+  /// Bytes in front of a payload of `payloadBytes`: the frame's header and the envelope's field head.
+  @inlinable
+  public static func headBytes(payloadBytes: Int) -> Int {
+    TTRPCFrame.headerBytes + (payloadBytes == 0 ? 0 : 1 + ProtoSize.varint(UInt64(payloadBytes)))
+  }
+
+  /// Writes the head of an answer; the payload's bytes follow it. `target` has room for `headBytes`.
+  @inlinable
+  public static func writeHead(to target: UnsafeMutableRawPointer, stream: UInt32, payloadBytes: Int) {
+    let head = headBytes(payloadBytes: payloadBytes)
+    let data = head - TTRPCFrame.headerBytes + payloadBytes
+    TTRPCFrame(dataBytes: UInt32(data), stream: stream, kind: TTRPCFrame.Kind.response).write(to: target)
+    guard payloadBytes > 0 else { return }
+    var writer = ProtoWriter(target + TTRPCFrame.headerBytes, bytes: head - TTRPCFrame.headerBytes)
+    writer.head(2, payloadBytes)
+  }
+
+  /// A whole frame that ends a call with a status.
+  public static func failure(stream: UInt32, _ status: Status) -> [UInt8] {
+    // A message for people; cut, so that a name that came in cannot make an answer of any length.
+    var message = status.message.utf8.count <= 4096 ? status.message : String(status.message.prefix(1024))
+    return message.withUTF8 { text in
+      let text = UnsafeRawBufferPointer(text)
+      let code = UInt64(UInt32(bitPattern: status.code.rawValue))
+      let inner = ProtoSize.varintField(1, code) + ProtoSize.delimited(2, text.count)
+      let data = ProtoSize.always(1, inner)
+      return [UInt8](unsafeUninitializedCapacity: TTRPCFrame.headerBytes + data) { buffer, count in
+        let start = UnsafeMutableRawPointer(buffer.baseAddress!)
+        TTRPCFrame(dataBytes: UInt32(data), stream: stream, kind: TTRPCFrame.Kind.response).write(to: start)
+        var writer = ProtoWriter(start + TTRPCFrame.headerBytes, bytes: data)
+        writer.head(1, inner)
+        writer.varintField(1, code)
+        writer.delimited(2, text)
+        count = TTRPCFrame.headerBytes + data
+      }
+    }
+  }
+}
