@@ -1,0 +1,34 @@
+"""Estimators and pipelines with ONNX Runtime's answers, for the tests of the engine.
+
+    .venv/bin/python Tests/Golden/zoo.py OUTDIR [--debug]
+
+Each case is a model as a converter (skl2onnx, onnxmltools) or onnx.helper makes it, and some 200 rows: real
+ones, for trees also rows on and beside the thresholds, NaN, infinities and huge values. golden.py says how
+a case is written and what "exact" means. README.md lists what converters or ONNX Runtime cannot do.
+"""
+
+import sys
+
+import numpy as np
+from zoo_boosters import boosters
+from zoo_handmade import handmade
+from zoo_sklearn import estimators
+from zoo_sklearn import pipelines
+
+from golden import Writer
+
+
+def main() -> int:
+    if len(sys.argv) < 2:
+        print(__doc__)
+        return 2
+    np.random.seed(0)
+    writer = Writer(sys.argv[1])
+    for family in (estimators, pipelines, boosters, handmade):
+        family(writer)
+    writer.finish()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

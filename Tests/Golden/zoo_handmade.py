@@ -1,0 +1,2 @@
+def handmade(w):
+    pass
