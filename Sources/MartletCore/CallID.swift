@@ -9,12 +9,15 @@ public struct CallID: Hashable, Sendable {
   /// How often the slot had been used before this connection.
   public var generation: UInt32
   public var stream: UInt32
+  /// Entry in its reactor's table of calls, so that finding a call costs no search.
+  public var entry: UInt32
 
   @inlinable
-  public init(reactor: UInt16, connection: UInt32, generation: UInt32, stream: UInt32) {
+  public init(reactor: UInt16, connection: UInt32, generation: UInt32, stream: UInt32, entry: UInt32) {
     self.reactor = reactor
     self.connection = connection
     self.generation = generation
     self.stream = stream
+    self.entry = entry
   }
 }

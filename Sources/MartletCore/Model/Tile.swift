@@ -16,7 +16,7 @@ public final class Tile: @unchecked Sendable {
   public let inputs: [Block]
   public let outputs: [Block]
   /// Rows that fit.
-  public let capacity: Int
+  public private(set) var capacity: Int
   /// Rows that are filled; `0..<rows`.
   public var rows = 0
   /// Texts of the inputs, and those that operators make.
@@ -24,7 +24,7 @@ public final class Tile: @unchecked Sendable {
   @usableFromInline let starts: UnsafeMutablePointer<UnsafeMutableRawPointer>
   @usableFromInline let inputCount: Int
   /// Bytes of all blocks, without the text heap.
-  public let blockBytes: Int
+  public private(set) var blockBytes: Int
 
   public init(signature: ModelSignature, capacity: Int) {
     inputs = signature.inputs.map { Block(type: $0.type, width: $0.width, stride: $0.width * $0.type.byteWidth) }
@@ -34,16 +34,39 @@ public final class Tile: @unchecked Sendable {
     texts = TextHeap()
     let blocks = inputs + outputs
     starts = .allocate(capacity: max(1, blocks.count))
-    var bytes = 0
     for (index, block) in blocks.enumerated() {
-      // 64 is a cache line and the widest vector; a row more, so that an empty tile has an address as well.
-      let size = block.stride * (capacity + 1)
-      let start = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
-      start.initializeMemory(as: UInt8.self, repeating: 0, count: size)
-      starts.advanced(by: index).initialize(to: start)
-      bytes += size
+      starts.advanced(by: index).initialize(to: Self.allocate(block, rows: capacity))
     }
-    blockBytes = bytes
+    blockBytes = Self.bytes(blocks, rows: capacity)
+  }
+
+  private static func allocate(_ block: Block, rows: Int) -> UnsafeMutableRawPointer {
+    // 64 is a cache line and the widest vector; a row more, so that an empty tile has an address as well.
+    let size = block.stride * (rows + 1)
+    let start = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 64)
+    start.initializeMemory(as: UInt8.self, repeating: 0, count: size)
+    return start
+  }
+
+  private static func bytes(_ blocks: [Block], rows: Int) -> Int {
+    blocks.reduce(0) { $0 + $1.stride * (rows + 1) }
+  }
+
+  /// Bytes that the blocks of a tile of `rows` rows take.
+  public func bytes(forRows rows: Int) -> Int { Self.bytes(inputs, rows: rows) + Self.bytes(outputs, rows: rows) }
+
+  /// Makes room for `capacity` rows, keeping the rows that are filled; outputs are not kept. Addresses of the blocks
+  /// change, those of texts do not.
+  public func grow(to capacity: Int) {
+    guard capacity > self.capacity else { return }
+    for (index, block) in (inputs + outputs).enumerated() {
+      let start = Self.allocate(block, rows: capacity)
+      if index < inputCount { start.copyMemory(from: starts[index], byteCount: block.stride * rows) }
+      starts[index].deallocate()
+      starts[index] = start
+    }
+    self.capacity = capacity
+    blockBytes = bytes(forRows: capacity)
   }
 
   deinit {

@@ -1,0 +1,193 @@
+import MartletCore
+
+/// A call whose rows lie in a batch.
+public struct BatchedCall: Sendable {
+  public enum Outcome: UInt8, Sendable {
+    case waiting
+    case scored
+    case failed
+    case expired
+    case cancelled
+  }
+
+  public var id: CallID
+  /// Which of the batcher's consumers gets the result.
+  public var consumer: UInt8
+  /// The consumer's own note about the call.
+  public var context: UInt32
+  public var firstRow: Int
+  public var rows: Int
+  public var arrived: MonotonicTime
+  public var deadline: MonotonicTime
+  public internal(set) var outcome = Outcome.waiting
+
+  public init(
+    id: CallID, consumer: UInt8, context: UInt32, firstRow: Int, rows: Int, arrived: MonotonicTime,
+    deadline: MonotonicTime
+  ) {
+    self.id = id
+    self.consumer = consumer
+    self.context = context
+    self.firstRow = firstRow
+    self.rows = rows
+    self.arrived = arrived
+    self.deadline = deadline
+  }
+}
+
+/// Rows of one model that are scored together, and the calls that they belong to.
+///
+/// `@unchecked Sendable`: like its tile, a batch has one owner at a time; it goes to a scorer and comes back through
+/// the mailbox of its reactor.
+public final class Batch: @unchecked Sendable {
+  public let lane: Lane
+  public let tile: Tile
+  public internal(set) var calls: [BatchedCall] = []
+  /// Why single calls failed; rare, so apart from the calls.
+  var failures: [(call: Int, status: Status)] = []
+  /// Rows to score, without those of calls that expired or went away; in parts of at most the largest batch.
+  private var parts: [Range<Int>] = []
+  private var nextPart = 0
+  private var isPlanned = false
+  /// When the scoring began and what it took.
+  public internal(set) var scoringBegan = MonotonicTime(nanoseconds: 0)
+  public internal(set) var scoringNanoseconds: UInt64 = 0
+  public internal(set) var scoredRows = 0
+
+  /// What the tile's growth was charged to, and how many bytes.
+  private var budget: MemoryBudget?
+  private var chargedBytes = 0
+
+  init(lane: Lane, capacity: Int) {
+    self.lane = lane
+    tile = Tile(signature: lane.plan.signature, capacity: capacity)
+    calls.reserveCapacity(64)
+  }
+
+  deinit {
+    budget?.giveBack(chargedBytes)
+  }
+
+  /// Makes room for `capacity` rows if the budget grants the memory; it is given back when the batch goes.
+  func grow(to capacity: Int, from budget: MemoryBudget) -> Bool {
+    let more = tile.bytes(forRows: capacity) - tile.blockBytes
+    guard budget.take(more) else { return false }
+    self.budget = budget
+    chargedBytes += more
+    tile.grow(to: capacity)
+    return true
+  }
+
+  var rows: Int { tile.rows }
+  var isDone: Bool { isPlanned && nextPart == parts.count }
+
+  func reset() {
+    calls.removeAll(keepingCapacity: true)
+    failures.removeAll()
+    parts.removeAll(keepingCapacity: true)
+    nextPart = 0
+    isPlanned = false
+    scoringNanoseconds = 0
+    scoredRows = 0
+    tile.reset()
+  }
+
+  /// The status of a call that did not end well.
+  public func status(ofCall index: Int) -> Status? {
+    switch calls[index].outcome {
+    case .scored: nil
+    case .expired: Status(.deadlineExceeded, "the deadline passed before the rows were scored")
+    case .cancelled: Status(.cancelled, "the caller went away")
+    case .failed, .waiting:
+      failures.first { $0.call == index }?.status ?? Status(.internalError, "the rows were not scored")
+    }
+  }
+
+  /// Takes out what need not be scored any more and cuts the rest into parts.
+  private func plan(now: MonotonicTime) {
+    isPlanned = true
+    let limit = lane.limits.maximumRows
+    var start = 0
+    var end = 0
+    func cut() {
+      while start < end {
+        let stop = min(end, start + limit)
+        parts.append(start..<stop)
+        start = stop
+      }
+    }
+    for index in calls.indices {
+      let call = calls[index]
+      if call.outcome == .waiting, call.deadline <= now { calls[index].outcome = .expired }
+      guard calls[index].outcome == .waiting, call.rows > 0 else { continue }
+      if call.firstRow != end {
+        cut()
+        start = call.firstRow
+      }
+      end = call.firstRow + call.rows
+    }
+    cut()
+  }
+
+  /// Scores the next part, or as many of its rows as `limit` says. Returns when everything is scored.
+  ///
+  /// - Returns: how many rows were scored.
+  func scoreSome(limit: Int, scratch: PlanScratch, now: MonotonicTime) -> Int {
+    if !isPlanned { plan(now: now) }
+    guard nextPart < parts.count else {
+      finish()
+      return 0
+    }
+    var part = parts[nextPart]
+    if part.count > limit {
+      parts[nextPart] = (part.lowerBound + limit)..<part.upperBound
+      part = part.lowerBound..<(part.lowerBound + limit)
+    } else {
+      nextPart += 1
+    }
+    do throws(Status) {
+      try lane.plan.score(tile, rows: part, scratch: scratch)
+    } catch {
+      scoreApart(part, scratch)
+    }
+    scoredRows += part.count
+    if nextPart == parts.count { finish() }
+    return part.count
+  }
+
+  /// A row that the model refuses must fail its own call only: the part's calls are scored one by one.
+  private func scoreApart(_ part: Range<Int>, _ scratch: PlanScratch) {
+    for index in calls.indices where calls[index].outcome == .waiting {
+      let rows = (calls[index].firstRow..<(calls[index].firstRow + calls[index].rows)).clamped(to: part)
+      guard !rows.isEmpty else { continue }
+      do throws(Status) {
+        try lane.plan.score(tile, rows: rows, scratch: scratch)
+      } catch {
+        calls[index].outcome = .failed
+        failures.append((index, error))
+      }
+    }
+  }
+
+  private func finish() {
+    for index in calls.indices where calls[index].outcome == .waiting { calls[index].outcome = .scored }
+  }
+
+  func cancel(_ id: CallID) -> Bool {
+    for index in calls.indices where calls[index].id == id && calls[index].outcome == .waiting {
+      calls[index].outcome = .cancelled
+      return true
+    }
+    return false
+  }
+
+  /// Cancels every call of a connection.
+  func cancel(connection: UInt32, generation: UInt32) {
+    for index in calls.indices
+    where calls[index].id.connection == connection && calls[index].id.generation == generation
+      && calls[index].outcome == .waiting
+    {
+      calls[index].outcome = .cancelled
+    }
+  }
+}

@@ -1,0 +1,298 @@
+import MartletCore
+
+/// Who is told how the calls of a batch ended. On the reactor's thread.
+public protocol BatchConsumer: AnyObject {
+  /// The rows of `batch.calls[call]` are scored, or `batch.status(ofCall: call)` says why not. The batch is lent
+  /// until this returns.
+  func completed(call: Int, of batch: Batch)
+}
+
+/// Room for a call's rows in a batch: rows `firstRow...` of the tile are the caller's to fill before `commit`.
+public struct Reservation {
+  public let batch: Batch
+  public let firstRow: Int
+  public let rows: Int
+  public var tile: Tile { batch.tile }
+}
+
+/// Gathers the rows that a round brings and scores them, one batch a model, when the round ends.
+///
+/// Run to completion: nothing waits on an idle machine, and batches grow by themselves under load. What would hold
+/// up the round for longer than the inline budget goes to a scorer, or, where there is none, is scored in parts
+/// between rounds. Confined to its reactor.
+public final class Batcher {
+  public struct Options: Sendable {
+    /// Nanoseconds that a round may spend scoring, all models together.
+    public var inlineBudgetNanoseconds: UInt64
+
+    public init(inlineBudgetNanoseconds: UInt64 = 200_000) {
+      self.inlineBudgetNanoseconds = inlineBudgetNanoseconds
+    }
+  }
+
+  public let statistics = BatcherStatistics()
+  private let options: Options
+  private let scorer: (any BatchScorer)?
+  private let budget: MemoryBudget
+  /// Brings a batch back to the reactor's thread; any thread.
+  private let post: @Sendable (@escaping @Sendable () -> Void) -> Void
+  /// Asks for `roundEnded` at that time, when nothing else happens before.
+  private let wake: (MonotonicTime) -> Void
+  private var consumers: [any BatchConsumer] = []
+  private var active: [Lane] = []
+  private var firstOfRound = 0
+  /// Batches that went to a scorer and have not come back.
+  private var away: [Batch] = []
+
+  public init(
+    options: Options, scorer: (any BatchScorer)?, budget: MemoryBudget,
+    post: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void, wake: @escaping (MonotonicTime) -> Void
+  ) {
+    self.options = options
+    self.scorer = scorer
+    self.budget = budget
+    self.post = post
+    self.wake = wake
+  }
+
+  /// Registers a consumer; its number goes into its calls.
+  public func add(_ consumer: any BatchConsumer) -> UInt8 {
+    consumers.append(consumer)
+    return UInt8(consumers.count - 1)
+  }
+
+  /// Whether no call waits or is being scored.
+  public var isIdle: Bool { active.isEmpty && away.isEmpty }
+
+  /// Room for `rows` rows of a call. The caller fills them and commits, or abandons; nothing else in between.
+  ///
+  /// Errors: RESOURCE_EXHAUSTED when too many rows wait or the memory for requests is used up.
+  public func reserve(_ lane: Lane, rows: Int, now: MonotonicTime) throws(Status) -> Reservation {
+    guard lane.queuedRows + rows <= lane.limits.maximumQueuedRows else {
+      statistics.refusedQueueFull.add()
+      throw Status(
+        .resourceExhausted,
+        "rows: \(rows) more while \(lane.queuedRows) wait; at most \(lane.limits.maximumQueuedRows) may wait")
+    }
+    if let open = lane.open, open.rows + rows > lane.limits.maximumRows, open.rows > 0 { close(lane) }
+    let batch: Batch
+    if let open = lane.open {
+      batch = open
+    } else {
+      batch = lane.rent()
+      lane.open = batch
+      lane.openedAt = now
+    }
+    let first = batch.rows
+    if first + rows > batch.tile.capacity {
+      let capacity = max(first + rows, min(2 * batch.tile.capacity, lane.limits.maximumRows))
+      guard batch.grow(to: capacity, from: budget) else {
+        statistics.refusedMemory.add()
+        if first == 0 { discardOpen(lane) }
+        throw Status(.resourceExhausted, "memory for requests: the limit is \(budget.limitBytes) bytes")
+      }
+    }
+    batch.tile.rows = first + rows
+    if !lane.isActive {
+      lane.isActive = true
+      active.append(lane)
+    }
+    return Reservation(batch: batch, firstRow: first, rows: rows)
+  }
+
+  /// Takes the last reservation back.
+  public func abandon(_ reservation: Reservation) {
+    reservation.tile.rows = reservation.firstRow
+    if reservation.firstRow == 0, reservation.batch.calls.isEmpty { discardOpen(reservation.batch.lane) }
+  }
+
+  private func discardOpen(_ lane: Lane) {
+    guard let batch = lane.open else { return }
+    lane.open = nil
+    lane.giveBack(batch)
+  }
+
+  /// Makes a filled reservation part of its batch.
+  public func commit(_ reservation: Reservation, _ call: BatchedCall) {
+    let lane = reservation.batch.lane
+    reservation.batch.calls.append(call)
+    lane.queuedRows += call.rows
+    lane.statistics.queuedRows.set(UInt64(lane.queuedRows))
+    lane.statistics.callsInFlight.set(lane.statistics.callsInFlight.value + 1)
+  }
+
+  /// Whether a call's rows, which waited, will not be scored; it is still completed, as cancelled.
+  public func cancel(_ id: CallID) -> Bool {
+    for lane in active {
+      if let open = lane.open, open.cancel(id) { return true }
+      for batch in lane.backlog where batch.cancel(id) { return true }
+    }
+    return false
+  }
+
+  /// Cancels what a connection has waiting; it is still completed, as cancelled.
+  public func cancel(connection: UInt32, generation: UInt32) {
+    for lane in active {
+      lane.open?.cancel(connection: connection, generation: generation)
+      for batch in lane.backlog { batch.cancel(connection: connection, generation: generation) }
+    }
+  }
+
+  /// Scores what the round brought.
+  ///
+  /// - Returns: whether work is left that need not wait for anything.
+  public func roundEnded(now: MonotonicTime) -> Bool {
+    guard !active.isEmpty else { return false }
+    var clock = now
+    var spent: UInt64 = 0
+    var isWorkLeft = false
+    var nextDue = MonotonicTime.distantFuture
+    firstOfRound = (firstOfRound + 1) % active.count
+    for step in 0..<active.count {
+      let lane = active[(firstOfRound + step) % active.count]
+      guard let batch = lane.open, batch.rows > 0 || !batch.calls.isEmpty else { continue }
+      if lane.limits.maximumDelayNanoseconds > 0, batch.rows < lane.limits.preferredRows {
+        let due = lane.openedAt.advanced(byNanoseconds: lane.limits.maximumDelayNanoseconds)
+        if clock < due {
+          nextDue = min(nextDue, due)
+          continue
+        }
+      }
+      let predicted = lane.curve.predict(rows: batch.rows)
+      let isLong =
+        predicted > options.inlineBudgetNanoseconds || batch.rows > lane.limits.maximumRows || !lane.backlog.isEmpty
+        || (scorer != nil && lane.limits.maximumDelayNanoseconds > 0)
+      if isLong {
+        close(lane)
+      } else if spent > 0, spent + predicted > options.inlineBudgetNanoseconds {
+        isWorkLeft = true
+      } else {
+        lane.open = nil
+        spent += score(batch, limit: .max, at: &clock)
+        complete(batch)
+      }
+    }
+    if workOffBacklogs(&clock, &spent) { isWorkLeft = true }
+    active.removeAll { lane in
+      let isIdle = (lane.open.map { $0.rows == 0 && $0.calls.isEmpty } ?? true) && lane.backlog.isEmpty
+      if isIdle { lane.isActive = false }
+      return isIdle
+    }
+    if nextDue < .distantFuture { wake(nextDue) }
+    return isWorkLeft
+  }
+
+  /// Closes the open batch: it takes no more rows.
+  private func close(_ lane: Lane) {
+    guard let batch = lane.open else { return }
+    lane.open = nil
+    lane.backlog.append(batch)
+  }
+
+  private func workOffBacklogs(_ clock: inout MonotonicTime, _ spent: inout UInt64) -> Bool {
+    var isWorkLeft = false
+    for step in 0..<active.count {
+      let lane = active[(firstOfRound + step) % active.count]
+      guard !lane.backlog.isEmpty else { continue }
+      if let scorer {
+        for batch in lane.backlog { send(batch, to: scorer) }
+        lane.backlog.removeAll(keepingCapacity: true)
+        continue
+      }
+      // Without a scorer: a part that fits into what is left of the round's budget, one at least for progress.
+      let left = options.inlineBudgetNanoseconds - min(spent, options.inlineBudgetNanoseconds)
+      if left > 0 || step == 0 {
+        let batch = lane.backlog[0]
+        let rows = lane.curve.rows(within: left, limit: lane.limits.maximumRows)
+        spent += score(batch, limit: rows, at: &clock)
+        if batch.isDone {
+          lane.backlog.removeFirst()
+          complete(batch)
+        }
+      }
+      if !lane.backlog.isEmpty { isWorkLeft = true }
+    }
+    return isWorkLeft
+  }
+
+  /// Scores up to one part of a batch on this thread; returns the nanoseconds that it took.
+  private func score(_ batch: Batch, limit: Int, at clock: inout MonotonicTime) -> UInt64 {
+    let began = MonotonicTime.now()
+    if batch.scoredRows == 0 { batch.scoringBegan = began }
+    let rows = batch.scoreSome(limit: limit, scratch: batch.lane.scratch, now: began)
+    clock = .now()
+    let took = clock.nanoseconds(since: began)
+    batch.scoringNanoseconds += took
+    batch.lane.curve.observe(rows: rows, nanoseconds: took)
+    if rows > 0 { batch.lane.statistics.batchRows.observe(UInt64(rows)) }
+    // An inline batch has one part, unless calls in it expired.
+    var total = took
+    while limit == .max, !batch.isDone { total += score(batch, limit: limit, at: &clock) }
+    return total
+  }
+
+  private func send(_ batch: Batch, to scorer: any BatchScorer) {
+    away.append(batch)
+    batch.lane.scoring += 1
+    let post = self.post
+    // The batcher lives as long as its reactor, and it is touched on the reactor's thread only.
+    nonisolated(unsafe) let batcher = self
+    scorer.submit(batch) { batch in
+      post { batcher.cameBack(batch) }
+    }
+  }
+
+  private func cameBack(_ batch: Batch) {
+    batch.lane.scoring -= 1
+    if let index = away.firstIndex(where: { $0 === batch }) { away.remove(at: index) }
+    let lane = batch.lane
+    lane.curve.observe(rows: batch.scoredRows, nanoseconds: batch.scoringNanoseconds)
+    var rows = batch.scoredRows
+    while rows > 0 {
+      lane.statistics.batchRows.observe(UInt64(min(rows, lane.limits.maximumRows)))
+      rows -= lane.limits.maximumRows
+    }
+    complete(batch)
+  }
+
+  private func complete(_ batch: Batch) {
+    let lane = batch.lane
+    lane.statistics.rows.add(UInt64(batch.scoredRows))
+    statistics.score.observe(batch.scoringNanoseconds)
+    for index in batch.calls.indices {
+      let call = batch.calls[index]
+      statistics.queue.observe(batch.scoringBegan.nanoseconds(since: call.arrived))
+      if call.outcome == .expired { statistics.refusedDeadline.add() }
+      lane.queuedRows -= call.rows
+      consumers[Int(call.consumer)].completed(call: index, of: batch)
+    }
+    lane.statistics.queuedRows.set(UInt64(lane.queuedRows))
+    lane.statistics.callsInFlight.set(lane.statistics.callsInFlight.value - UInt64(batch.calls.count))
+    lane.giveBack(batch)
+  }
+}
+
+/// Numbers of one batcher; written by its reactor, read by scrapes.
+public final class BatcherStatistics: MetricSource {
+  public let queue = BucketHistogram.durations()
+  public let score = BucketHistogram.durations()
+  public let refusedQueueFull = Counter()
+  public let refusedMemory = Counter()
+  public let refusedDeadline = Counter()
+
+  public init() {}
+
+  public func collect(into collector: inout MetricCollector) {
+    let stage = "martlet_stage_duration_seconds"
+    let help = "Time that a stage of a call takes."
+    collector.histogram(stage, help: help, labels: [(name: "stage", value: "queue")], queue)
+    collector.histogram(stage, help: help, labels: [(name: "stage", value: "score")], score)
+    for (reason, counter) in [
+      ("queue_full", refusedQueueFull), ("memory", refusedMemory), ("deadline", refusedDeadline),
+    ] {
+      collector.counter(
+        "martlet_refused_total", help: "Calls refused before they were scored.",
+        labels: [(name: "reason", value: reason)], counter.value)
+    }
+  }
+}

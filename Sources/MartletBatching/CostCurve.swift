@@ -1,0 +1,54 @@
+/// What a batch of a plan takes, learned from those before it: `fixed + perRow * rows` nanoseconds.
+///
+/// Least squares over an exponentially fading past. Before the first observation it predicts 0: nothing is known, so
+/// nothing is held back.
+public struct CostCurve: Sendable {
+  /// How much an observation counts less with each that follows it.
+  private static let fade = 0.98
+
+  private var weight = 0.0
+  private var sumRows = 0.0
+  private var sumTime = 0.0
+  private var sumRowsSquared = 0.0
+  private var sumRowsTime = 0.0
+
+  /// Nanoseconds of a batch whatever its size.
+  public private(set) var fixed = 0.0
+  /// Nanoseconds that each row adds.
+  public private(set) var perRow = 0.0
+
+  public init() {}
+
+  public mutating func observe(rows: Int, nanoseconds: UInt64) {
+    guard rows > 0 else { return }
+    let x = Double(rows)
+    // One interruption by the system must not look like the cost of a row.
+    let known = fixed + perRow * x
+    let y = weight > 4 ? min(Double(nanoseconds), 8 * known + 10_000) : Double(nanoseconds)
+    weight = weight * Self.fade + 1
+    sumRows = sumRows * Self.fade + x
+    sumTime = sumTime * Self.fade + y
+    sumRowsSquared = sumRowsSquared * Self.fade + x * x
+    sumRowsTime = sumRowsTime * Self.fade + x * y
+    let spread = weight * sumRowsSquared - sumRows * sumRows
+    if spread > 1e-9 * weight * sumRowsSquared {
+      perRow = (weight * sumRowsTime - sumRows * sumTime) / spread
+      fixed = (sumTime - perRow * sumRows) / weight
+    }
+    if spread <= 1e-9 * weight * sumRowsSquared || perRow < 0 || fixed < 0 {
+      // Batches of one size only, or a line through noise: everything is the rows' cost.
+      fixed = 0
+      perRow = sumTime / sumRows
+    }
+  }
+
+  /// Nanoseconds that `rows` rows will take.
+  public func predict(rows: Int) -> UInt64 { UInt64(max(0, min(fixed + perRow * Double(rows), 1e18))) }
+
+  /// The most rows that fit into `nanoseconds`, at least 1, at most `limit`.
+  public func rows(within nanoseconds: UInt64, limit: Int) -> Int {
+    guard perRow > 0 else { return max(1, limit) }
+    let rows = (Double(nanoseconds) - fixed) / perRow
+    return rows >= Double(limit) ? max(1, limit) : max(1, Int(max(0, rows)))
+  }
+}

@@ -1,0 +1,80 @@
+import MartletCore
+
+/// The way of one model's rows through one reactor: the batch that gathers, those that wait, and what was learned
+/// about their cost. Confined to its reactor, but for what is immutable.
+public final class Lane {
+  public let plan: any ScoringPlan
+  /// The model that the plan belongs to; whoever made the lane knows its type.
+  public let owner: AnyObject
+  public let limits: BatchLimits
+  public let statistics: LaneStatistics
+  public internal(set) var curve = CostCurve()
+
+  let scratch: PlanScratch
+  /// The batch that takes rows.
+  var open: Batch?
+  /// When the first row of the open batch came.
+  var openedAt = MonotonicTime(nanoseconds: 0)
+  /// Closed batches, the oldest first.
+  var backlog: [Batch] = []
+  /// Batches that scorers have.
+  var scoring = 0
+  /// Rows that were taken in and not answered yet.
+  var queuedRows = 0
+  var isActive = false
+
+  private static let keptBatches = 4
+  private static let keptTileBytes = 4 << 20
+  private static let firstCapacity = 64
+  private var free: [Batch] = []
+
+  public init(
+    plan: any ScoringPlan, owner: AnyObject, limits: BatchLimits, statistics: LaneStatistics
+  ) {
+    self.plan = plan
+    self.owner = owner
+    self.limits = limits
+    self.statistics = statistics
+    scratch = plan.makeScratch()
+    statistics.queueLimitRows.set(UInt64(limits.maximumQueuedRows))
+  }
+
+  func rent() -> Batch {
+    free.popLast() ?? Batch(lane: self, capacity: min(Self.firstCapacity, limits.maximumRows))
+  }
+
+  func giveBack(_ batch: Batch) {
+    batch.reset()
+    // One large call must not hold its memory for ever.
+    if free.count < Self.keptBatches, batch.tile.blockBytes <= Self.keptTileBytes { free.append(batch) }
+  }
+}
+
+/// Numbers of one lane; written by its reactor, read by scrapes.
+public final class LaneStatistics: MetricSource {
+  public let model: String
+  public let version: String
+  public let rows = Counter()
+  public let batchRows = BucketHistogram.rows()
+  public let queuedRows = Counter()
+  public let queueLimitRows = Counter()
+  public let callsInFlight = Counter()
+
+  public init(model: String, version: String) {
+    self.model = model
+    self.version = version
+  }
+
+  public func collect(into collector: inout MetricCollector) {
+    let labels = [(name: "model", value: model), (name: "version", value: version)]
+    let model = [(name: "model", value: model)]
+    collector.counter("martlet_rows_total", help: "Rows scored.", labels: labels, rows.value)
+    collector.histogram("martlet_batch_rows", help: "Rows scored together.", labels: labels, batchRows)
+    collector.gauge("martlet_queue_rows", help: "Rows taken in and not answered yet.", labels: model, Double(queuedRows.value))
+    collector.gauge(
+      "martlet_queue_limit_rows", help: "Rows that may wait before calls are refused.", labels: model,
+      Double(queueLimitRows.value))
+    collector.gauge(
+      "martlet_calls_in_flight", help: "Calls taken in and not answered yet.", labels: model, Double(callsInFlight.value))
+  }
+}
