@@ -1,0 +1,26 @@
+import MartletCore
+
+/// The value of an operator's attribute, as a model file gives it.
+public enum AttributeValue: Sendable {
+  case float(Float)
+  case integer(Int64)
+  case text(String)
+  case floats([Float])
+  case integers([Int64])
+  /// A vector of texts.
+  case texts(ConstantTensor)
+  case tensor(ConstantTensor)
+
+  /// What messages call this kind of value.
+  var kind: String {
+    switch self {
+    case .float: "a float"
+    case .integer: "an integer"
+    case .text: "a text"
+    case .floats: "a list of floats"
+    case .integers: "a list of integers"
+    case .texts: "a list of texts"
+    case .tensor: "a tensor"
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import MartletCore
+
+/// A model as its file describes it: operators, constants and how values flow between them.
+public struct Graph: Sendable {
+  /// A value that enters or leaves the graph.
+  public struct Value: Sendable {
+    public var name: String
+    /// Nil where the file does not say, or says something that is not a tensor.
+    public var type: ElementType?
+    /// Nil where the file does not say; a dimension is nil where it is open.
+    public var shape: [Int?]?
+
+    public init(name: String, type: ElementType?, shape: [Int?]?) {
+      self.name = name
+      self.type = type
+      self.shape = shape
+    }
+  }
+
+  /// What a caller gives, in the order of the file; values that have an initializer are not among them.
+  public var inputs: [Value]
+  public var outputs: [Value]
+  public var nodes: [GraphNode]
+  public var initializers: [String: ConstantTensor]
+  /// Version of the operator set for each domain, the default domain under the empty name.
+  public var opsets: [String: Int]
+  public var metadata: [String: String]
+  /// Name and version of the program that wrote the file.
+  public var producer: String
+
+  public init(
+    inputs: [Value], outputs: [Value], nodes: [GraphNode], initializers: [String: ConstantTensor] = [:],
+    opsets: [String: Int] = [:], metadata: [String: String] = [:], producer: String = ""
+  ) {
+    self.inputs = inputs
+    self.outputs = outputs
+    self.nodes = nodes
+    self.initializers = initializers
+    self.opsets = opsets
+    self.metadata = metadata
+    self.producer = producer
+  }
+}
