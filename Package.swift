@@ -86,6 +86,6 @@ let package = Package(
     tests("MartletMonitoringTests", ["MartletMonitoring", "MartletAdmin", "MartletCore"]),
     tests("MartletClientTests", ["MartletClient", "MartletServer", "MartletCore"]),
     tests("MartletLoadTests", ["MartletLoad", "MartletCore"]),
-    tests("MartletServerTests", ["MartletServer", "MartletCore"]),
+    tests("MartletServerTests", ["MartletServer", "MartletRepository", "MartletCore"]),
   ]
 )
