@@ -3,6 +3,8 @@
 public struct Shape: Equatable, Sendable {
   /// The most dimensions that a tensor of this engine has.
   public static let maximumRank = 8
+  /// The largest size of a dimension, so that sums of sizes never overflow, also beside a dimension of size 0.
+  public static let maximumSize = 1 << 40
 
   @usableFromInline var sizes: InlineArray<8, Int>
   public private(set) var rank: Int
@@ -82,7 +84,7 @@ public struct Shape: Equatable, Sendable {
     var product = 1
     for i in 0..<rank {
       let (next, overflow) = product.multipliedReportingOverflow(by: sizes[i])
-      if overflow || sizes[i] < 0 { return nil }
+      if overflow || sizes[i] < 0 || sizes[i] > Shape.maximumSize { return nil }
       product = next
     }
     return product

@@ -1,0 +1,133 @@
+import MartletCore
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
+/// Numbers as text and back, as ONNX Runtime prints and reads them.
+///
+/// Real numbers have up to 8 significant digits (32 bits and fewer) or 17 (64 bits), as `%.8g` and `%.17g` print them;
+/// special values are `NaN`, `INF` and `-INF`; truth values are `1` and `0`. A text is read up to the first character
+/// that does not belong to a number, like C's `strtod`, `strtoll` and `strtoull` do.
+enum NumberText {
+  /// Longer texts are no numbers; bounds the copy that ends with a NUL.
+  private static let longest = 255
+
+  static func print(_ input: Tensor, into texts: UnsafeMutablePointer<TextRef>, _ context: RunContext) {
+    withUnsafeTemporaryAllocation(byteCount: 64, alignment: 8) { buffer in
+      let bytes = buffer.bindMemory(to: CChar.self)
+      for i in 0..<input.count {
+        let length: Int
+        switch input.type {
+        case .float64: length = print(input.doubles[i], digits: 17, bytes)
+        case .float32: length = print(Double(input.floats[i]), digits: 8, bytes)
+        case .float16: length = print(input.double(at: i), digits: 8, bytes)
+        case .uint64: length = print(input.pointer(as: UInt64.self)[i], negative: false, bytes)
+        case .int64:
+          let value = input.pointer(as: Int64.self)[i]
+          length = print(value.magnitude, negative: value < 0, bytes)
+        default:
+          // Narrower whole numbers are exact as real ones.
+          let value = Int64(input.double(at: i))
+          length = print(value.magnitude, negative: value < 0, bytes)
+        }
+        texts[i] = context.makeText(UnsafeRawBufferPointer(rebasing: buffer[..<length]))
+      }
+    }
+  }
+
+  private static func print(_ value: Double, digits: Int32, _ to: UnsafeMutableBufferPointer<CChar>) -> Int {
+    if value.isNaN { return put("NaN", to) }
+    if value.isInfinite { return put(value < 0 ? "-INF" : "INF", to) }
+    // At most 17 digits, a sign, a point and a three-digit exponent: far below the buffer's 64 bytes.
+    let start = to.baseAddress.unsafelyUnwrapped
+    gcvt(value, digits, start)
+    return strlen(start)
+  }
+
+  private static func put(_ text: StaticString, _ to: UnsafeMutableBufferPointer<CChar>) -> Int {
+    for i in 0..<text.utf8CodeUnitCount { to[i] = CChar(bitPattern: text.utf8Start[i]) }
+    return text.utf8CodeUnitCount
+  }
+
+  private static func print(_ magnitude: UInt64, negative: Bool, _ to: UnsafeMutableBufferPointer<CChar>) -> Int {
+    var digits = 1
+    var rest = magnitude / 10
+    while rest > 0 {
+      digits += 1
+      rest /= 10
+    }
+    let length = digits + (negative ? 1 : 0)
+    if negative { to[0] = CChar(UInt8(ascii: "-")) }
+    var position = length - 1
+    rest = magnitude
+    for _ in 0..<digits {
+      to[position] = CChar(UInt8(ascii: "0") + UInt8(rest % 10))
+      rest /= 10
+      position -= 1
+    }
+    return length
+  }
+
+  /// Reads `count` texts into `output`, a tensor of numbers or truth values.
+  ///
+  /// Errors: INVALID_ARGUMENT for a text that does not begin with a number, or with one out of range.
+  static func parse(_ texts: UnsafePointer<TextRef>, count: Int, into output: Tensor) throws(Status) {
+    let type = output.type
+    for i in 0..<count {
+      switch type {
+      case .float32: output.floats[i] = Float(try real(texts[i]))
+      case .float64: output.doubles[i] = try real(texts[i])
+      case .float16: output.pointer(as: Float16.self)[i] = Float16(Float(try real(texts[i])))
+      case .int64: output.pointer(as: Int64.self)[i] = try integer(texts[i])
+      case .int32: output.pointer(as: Int32.self)[i] = Int32(truncatingIfNeeded: try integer(texts[i]))
+      case .int16: output.pointer(as: Int16.self)[i] = Int16(truncatingIfNeeded: try integer(texts[i]))
+      case .int8: output.pointer(as: Int8.self)[i] = Int8(truncatingIfNeeded: try integer(texts[i]))
+      case .uint64: output.pointer(as: UInt64.self)[i] = try unsigned(texts[i])
+      case .uint32: output.pointer(as: UInt32.self)[i] = UInt32(truncatingIfNeeded: try unsigned(texts[i]))
+      case .uint16: output.pointer(as: UInt16.self)[i] = UInt16(truncatingIfNeeded: try unsigned(texts[i]))
+      case .uint8: output.pointer(as: UInt8.self)[i] = UInt8(truncatingIfNeeded: try unsigned(texts[i]))
+      case .bool: output.bools[i] = try unsigned(texts[i]) != 0 ? 1 : 0
+      case .text: break
+      }
+    }
+  }
+
+  private static func real(_ text: TextRef) throws(Status) -> Double {
+    try read(text) { start, end in strtod(start, &end) }
+  }
+
+  private static func integer(_ text: TextRef) throws(Status) -> Int64 {
+    try read(text) { start, end in Int64(strtoll(start, &end, 10)) }
+  }
+
+  private static func unsigned(_ text: TextRef) throws(Status) -> UInt64 {
+    try read(text) { start, end in UInt64(strtoull(start, &end, 10)) }
+  }
+
+  @inline(__always)
+  private static func read<T>(
+    _ text: TextRef, _ convert: (UnsafePointer<CChar>, inout UnsafeMutablePointer<CChar>?) -> T
+  ) throws(Status) -> T {
+    var result: T?
+    if text.count > 0, text.count <= longest {
+      result = withUnsafeTemporaryAllocation(byteCount: longest + 1, alignment: 1) { buffer -> T? in
+        let bytes = buffer.bindMemory(to: CChar.self)
+        let start = bytes.baseAddress.unsafelyUnwrapped
+        buffer.copyMemory(from: UnsafeRawBufferPointer(text.bytes))
+        bytes[text.count] = 0
+        var end: UnsafeMutablePointer<CChar>?
+        errno = 0
+        let value = convert(start, &end)
+        return end == start || errno == ERANGE ? nil : value
+      }
+    }
+    guard let result else {
+      let shown = text.count <= 40 ? text.string : "\(TextRef(start: text.start, count: 40).string)…"
+      throw Status(.invalidArgument, "the text '\(shown)' is not a number, or not one in the range of its type")
+    }
+    return result
+  }
+}

@@ -1,0 +1,114 @@
+import MartletCore
+
+/// `Gemm`: alpha times the product of two matrices, either of them transposed if asked, plus beta times a third,
+/// which is broadcast.
+///
+/// A constant right matrix is transposed once, when the operator is made.
+final class GemmOperator: Operator {
+  private let type: ElementType
+  private let alpha: Float
+  private let beta: Float
+  private let transposesLeft: Bool
+  private let transposesRight: Bool
+  /// The right matrix as it is multiplied, when it does not depend on the rows and is transposed.
+  private let right: ConstantTensor?
+
+  init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
+    try context.requireInputs(node.opset < 11 ? 3...3 : 2...3, of: node)
+    type = try context.type(0, of: node, among: ElementType.floats)
+    _ = try context.type(1, of: node, among: [type])
+    if context.hasInput(2) { _ = try context.type(2, of: node, among: [type]) }
+    alpha = try node.float("alpha", default: 1)
+    beta = try node.float("beta", default: 1)
+    // Any value but 0 transposes.
+    transposesLeft = try node.integer("transA", default: 0) != 0
+    transposesRight = try node.integer("transB", default: 0) != 0
+    if transposesRight, let matrix = context.constant(1), matrix.shape.rank == 2 {
+      let transposed = Shape(matrix.shape[1], matrix.shape[0])
+      right = ConstantTensor(type, transposed) { [type] (bytes: UnsafeMutableRawBufferPointer) in
+        guard let start = bytes.baseAddress, bytes.count > 0 else { return }
+        Self.transpose(matrix.memory, start, type, rows: transposed[1], columns: transposed[0])
+      }
+    } else {
+      right = nil
+    }
+  }
+
+  func run(_ context: RunContext) throws(Status) {
+    let a = context.input(0)
+    let b = context.input(1)
+    guard a.rank == 2, b.rank == 2 else {
+      throw Status(.invalidArgument, "shapes \(a.shape) and \(b.shape) are not both those of matrices")
+    }
+    let rows = a.dim(transposesLeft ? 1 : 0)
+    let depth = a.dim(transposesLeft ? 0 : 1)
+    let columns = b.dim(transposesRight ? 0 : 1)
+    guard b.dim(transposesRight ? 1 : 0) == depth else {
+      throw Status(
+        .invalidArgument,
+        "the matrices \(a.shape)\(transposesLeft ? ", transposed," : "") and "
+          + "\(b.shape)\(transposesRight ? ", transposed," : "") have no product")
+    }
+    let shape = Shape(rows, columns)
+    let result = try context.output(0, type, shape)
+    var left = UnsafeRawPointer(a.bytes)
+    if transposesLeft {
+      let transposed = context.temporary(a.byteCount, of: UInt8.self)
+      Self.transpose(left, UnsafeMutableRawPointer(transposed), type, rows: depth, columns: rows)
+      left = UnsafeRawPointer(transposed)
+    }
+    var other = UnsafeRawPointer(right?.memory ?? b.bytes)
+    if transposesRight, right == nil {
+      let transposed = context.temporary(b.byteCount, of: UInt8.self)
+      Self.transpose(other, UnsafeMutableRawPointer(transposed), type, rows: columns, columns: depth)
+      other = UnsafeRawPointer(transposed)
+    }
+    let addend = context.optionalInput(2)
+    if let addend, try Broadcast(shape, addend.shape).shape != shape {
+      throw Status(.invalidArgument, "input 2 has the shape \(addend.shape), the product \(shape)")
+    }
+    if type == .float32 {
+      MatrixProduct.multiply(
+        left.assumingMemoryBound(to: Float.self), other.assumingMemoryBound(to: Float.self), result.floats,
+        rows: rows, depth: depth, columns: columns)
+      try finish(result, addend, Float.self)
+    } else {
+      MatrixProduct.multiply(
+        left.assumingMemoryBound(to: Double.self), other.assumingMemoryBound(to: Double.self), result.doubles,
+        rows: rows, depth: depth, columns: columns)
+      try finish(result, addend, Double.self)
+    }
+  }
+
+  /// Scales the product and adds the third matrix; one that is multiplied by 0 is not looked at.
+  @inline(__always)
+  private func finish<T: FloatElement>(_ result: Tensor, _ addend: Tensor?, _: T.Type) throws(Status) {
+    let values = result.pointer(as: T.self)
+    if alpha != 1 {
+      let factor = T(alpha)
+      for i in 0..<result.count { values[i] *= factor }
+    }
+    guard let addend, beta != 0 else { return }
+    let factor = T(beta)
+    let broadcast = try Broadcast(result.shape, addend.shape)
+    if beta == 1 {
+      broadcast.map(values, addend.pointer(as: T.self), to: values) { $0 + $1 }
+    } else {
+      broadcast.map(values, addend.pointer(as: T.self), to: values) { $0 + factor * $1 }
+    }
+  }
+
+  private static func transpose(
+    _ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer, _ type: ElementType, rows: Int, columns: Int
+  ) {
+    if type == .float32 {
+      MatrixProduct.transpose(
+        from.assumingMemoryBound(to: UInt32.self), to.assumingMemoryBound(to: UInt32.self), rows: rows,
+        columns: columns)
+    } else {
+      MatrixProduct.transpose(
+        from.assumingMemoryBound(to: UInt64.self), to.assumingMemoryBound(to: UInt64.self), rows: rows,
+        columns: columns)
+    }
+  }
+}
