@@ -227,6 +227,11 @@ class Writer:
         self.operators: dict[tuple[str, str, int], dict] = {}
 
     def write(self, name: str, family: str, model: onnx.ModelProto, feeds: dict, by_row: bool = True) -> None:
+        # Converters draw a new name each time and list the opsets in no order; the bytes shall not change for it.
+        model.graph.name = name
+        opsets = sorted(model.opset_import, key=lambda o: o.domain)
+        del model.opset_import[:]
+        model.opset_import.extend(opsets)
         serialized = model.SerializeToString(deterministic=True)
         try:
             session = session_of(serialized)
@@ -310,6 +315,10 @@ class Writer:
             }
             for (domain, op, since), entry in sorted(self.operators.items())
         ]
+        written = {case["name"] for case in self.cases}
+        for stale in self.directory.glob("*/case.json"):
+            if stale.parent.name not in written:
+                shutil.rmtree(stale.parent)
         (self.directory / "operators.json").write_text(json.dumps(listed, indent=1) + "\n")
 
         print(f"{'case':44} {'family':28} {'rows':>5} tolerance")

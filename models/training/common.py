@@ -202,6 +202,10 @@ def _cell(value) -> str:
 
 
 def serialized(model: onnx.ModelProto) -> bytes:
+    """The bytes of the file. The converters list the opsets in no order; sorted, they do not change them."""
+    opsets = sorted(model.opset_import, key=lambda o: o.domain)
+    del model.opset_import[:]
+    model.opset_import.extend(opsets)
     return model.SerializeToString(deterministic=True)
 
 
