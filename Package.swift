@@ -33,6 +33,7 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CProtobufC", providers: [.apt(["libprotobuf-c-dev"])]),
+    .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
     .target(name: "CProtos", dependencies: ["CProtobufC"], linkerSettings: [.linkedLibrary("protobuf-c")]),
     .target(name: "CLinux"),
 
@@ -45,7 +46,10 @@ let package = Package(
     room("MartletFormats", ["MartletCore", "MartletEngine", "CProtos", "CProtobufC"]),
     room(
       "MartletRepository",
-      ["MartletCore", "MartletEngine", "MartletFormats", logging, .product(name: "Yams", package: "Yams")]),
+      [
+        "MartletCore", "MartletEngine", "MartletFormats", "COpenSSL", logging,
+        .product(name: "Yams", package: "Yams"),
+      ]),
     room(
       "MartletServices",
       [

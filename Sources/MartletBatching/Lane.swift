@@ -27,6 +27,7 @@ public final class Lane {
   private static let keptTileBytes = 4 << 20
   private static let firstCapacity = 64
   private var free: [Batch] = []
+  private var isRetired = false
 
   public init(
     plan: any ScoringPlan, owner: AnyObject, limits: BatchLimits, statistics: LaneStatistics
@@ -43,10 +44,17 @@ public final class Lane {
     free.popLast() ?? Batch(lane: self, capacity: min(Self.firstCapacity, limits.maximumRows))
   }
 
+  /// The model does not serve any more: batches are not kept after they are answered. Kept ones hold their lane, so
+  /// without this neither would ever be freed.
+  public func retire() {
+    isRetired = true
+    free.removeAll()
+  }
+
   func giveBack(_ batch: Batch) {
     batch.reset()
     // One large call must not hold its memory for ever.
-    if free.count < Self.keptBatches, batch.tile.blockBytes <= Self.keptTileBytes { free.append(batch) }
+    if !isRetired, free.count < Self.keptBatches, batch.tile.blockBytes <= Self.keptTileBytes { free.append(batch) }
   }
 }
 
@@ -70,11 +78,13 @@ public final class LaneStatistics: MetricSource {
     let model = [(name: "model", value: model)]
     collector.counter("martlet_rows_total", help: "Rows scored.", labels: labels, rows.value)
     collector.histogram("martlet_batch_rows", help: "Rows scored together.", labels: labels, batchRows)
-    collector.gauge("martlet_queue_rows", help: "Rows taken in and not answered yet.", labels: model, Double(queuedRows.value))
+    collector.gauge(
+      "martlet_queue_rows", help: "Rows taken in and not answered yet.", labels: model, Double(queuedRows.value))
     collector.gauge(
       "martlet_queue_limit_rows", help: "Rows that may wait before calls are refused.", labels: model,
       Double(queueLimitRows.value))
     collector.gauge(
-      "martlet_calls_in_flight", help: "Calls taken in and not answered yet.", labels: model, Double(callsInFlight.value))
+      "martlet_calls_in_flight", help: "Calls taken in and not answered yet.", labels: model,
+      Double(callsInFlight.value))
   }
 }

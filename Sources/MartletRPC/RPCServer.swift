@@ -164,7 +164,8 @@ public final class RPCServer: ReactorHandler, Responder {
     }
     switch MessageGuard.check(data, requestDescriptor) {
     case .fine: break
-    case .invalidText(let field): return refuse(.invalidArgument, "ttrpc.Request.\(field): not UTF-8 text without a NUL")
+    case .invalidText(let field):
+      return refuse(.invalidArgument, "ttrpc.Request.\(field): not UTF-8 text without a NUL")
     case .tooDeep: return refuse(.invalidArgument, "ttrpc.Request: nested too deeply")
     }
     guard let request = arena.unpack(data, ttrpc__request__unpack) else {
@@ -180,7 +181,8 @@ public final class RPCServer: ReactorHandler, Responder {
       let name = Self.quoted(service)
       return refuse(
         .unimplemented,
-        router.knows(service: service) ? "method \(Self.quoted(method)) of \(name) is not served" : "service \(name) is not served")
+        router.knows(service: service)
+          ? "method \(Self.quoted(method)) of \(name) is not served" : "service \(name) is not served")
     }
     let slot = Int(handle.slot)
     let refusal: Status?

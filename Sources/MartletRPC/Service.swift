@@ -28,6 +28,14 @@ public struct CallHead: Sendable {
   public var deadline: MonotonicTime
   /// Whether it came over loopback or a Unix socket.
   public var isLocal: Bool
+
+  public init(id: CallID, method: Int, received: MonotonicTime, deadline: MonotonicTime, isLocal: Bool) {
+    self.id = id
+    self.method = method
+    self.received = received
+    self.deadline = deadline
+    self.isLocal = isLocal
+  }
 }
 
 /// A set of methods that callers know by name.

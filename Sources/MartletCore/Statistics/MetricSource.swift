@@ -31,7 +31,9 @@ public struct MetricCollector {
 
   public init() {}
 
-  public mutating func counter(_ family: String, help: String, labels: [(name: String, value: String)] = [], _ value: UInt64) {
+  public mutating func counter(
+    _ family: String, help: String, labels: [(name: String, value: String)] = [], _ value: UInt64
+  ) {
     samples.append(Sample(family: family, help: help, kind: .counter, labels: labels, value: .number(Double(value))))
   }
 
@@ -42,7 +44,9 @@ public struct MetricCollector {
     samples.append(Sample(family: family, help: help, kind: .counter, labels: labels, value: .number(value)))
   }
 
-  public mutating func gauge(_ family: String, help: String, labels: [(name: String, value: String)] = [], _ value: Double) {
+  public mutating func gauge(
+    _ family: String, help: String, labels: [(name: String, value: String)] = [], _ value: Double
+  ) {
     samples.append(Sample(family: family, help: help, kind: .gauge, labels: labels, value: .number(value)))
   }
 

@@ -51,7 +51,9 @@ public struct TTRPCServerConnection: Sendable {
   }
 
   private mutating func judge(_ frame: TTRPCFrame, _ dataBytes: Int) -> Event {
-    func refuse(_ code: StatusCode, _ message: String) -> Event { .refused(stream: frame.stream, Status(code, message)) }
+    func refuse(_ code: StatusCode, _ message: String) -> Event {
+      .refused(stream: frame.stream, Status(code, message))
+    }
     guard frame.stream % 2 == 1 else {
       return refuse(.invalidArgument, "stream \(frame.stream): a client's streams have odd numbers")
     }

@@ -1,0 +1,73 @@
+import MartletBatching
+import MartletCore
+import MartletRPC
+import MartletRepository
+import MartletServices
+import MartletSockets
+import MartletWire
+
+/// Everything that one reactor runs, from its sockets to its services; each part touched by its thread only.
+///
+/// `@unchecked Sendable`: other threads use `reactor`'s thread-safe part, `post` and the statistics; the rest is
+/// reached through `post` alone.
+final class ReactorStack: @unchecked Sendable {
+  let reactor: Reactor
+  let models: ReactorModels
+  let sources: [any MetricSource]
+  private let rpc: RPCServer
+
+  struct Shared {
+    var limits: RPCLimits
+    var socketLimits: SocketLimits
+    var batchLimits: BatchLimits
+    var batching: Batcher.Options
+    var serviceLimits: ServiceContext.Limits
+    var messageMemoryBytes: Int
+    var poller: PollerKind
+    var scorer: (any BatchScorer)?
+    var budget: MemoryBudget
+    var state: ServerState
+    var repository: ModelRepository
+    var refusedConnection: @Sendable (PeerInfo, String) -> Void
+  }
+
+  init(index: Int, _ shared: Shared) {
+    let socketStatistics = SocketStatistics(reactor: index)
+    let reactor = Reactor(
+      index: index, poller: shared.poller, limits: shared.socketLimits, statistics: socketStatistics)
+    let arena = MessageArena(capBytes: shared.messageMemoryBytes)
+    let rpc = RPCServer(reactor: reactor, limits: shared.limits, arena: arena)
+    let models = ReactorModels(limits: shared.batchLimits)
+    let post: @Sendable (@escaping @Sendable () -> Void) -> Void = { work in _ = reactor.post(work) }
+    let batcher = Batcher(
+      options: shared.batching, scorer: shared.scorer, budget: shared.budget, post: post,
+      wake: { time in reactor.schedule(at: time, token: 0) })
+    let context = ServiceContext(
+      responder: rpc, batcher: batcher, models: models, arena: arena, server: shared.state,
+      repository: shared.repository, limits: shared.serviceLimits, post: post)
+    let scoring = ScoringService(context, reactor: index)
+    let inference = OpenInferenceService(context)
+    let health = HealthService(context, services: [scoring.name, inference.name])
+    rpc.serve([inference, scoring, health], workers: [batcher])
+    rpc.refusedConnection = { peer, reason in shared.refusedConnection(peer, reason) }
+    reactor.setHandler(rpc)
+    self.reactor = reactor
+    self.rpc = rpc
+    self.models = models
+    sources = [socketStatistics, rpc.statistics, batcher.statistics, models]
+  }
+
+  /// Serves a new catalogue from the next round on, and says when.
+  func serve(_ catalogue: Catalogue, done: @escaping @Sendable () -> Void) {
+    let isPosted = reactor.post {
+      self.models.serve(catalogue)
+      done()
+    }
+    if !isPosted { done() }
+  }
+
+  /// Refuses new calls from the next round on.
+  func drain() {
+    _ = reactor.post { self.rpc.drain() }
+  }
+}

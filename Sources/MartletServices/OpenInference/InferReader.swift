@@ -1,0 +1,233 @@
+import CProtobufC
+import CProtos
+import MartletCore
+import MartletRepository
+import MartletWire
+
+/// Puts the tensors of a `ModelInferRequest` into the rows of a tile; raw or typed contents.
+///
+/// Reused over calls, so that it allocates nothing. Confined to its reactor.
+struct InferReader {
+  /// For each tensor of the request the model's input.
+  private var matched: [Int32] = []
+
+  init() {}
+
+  /// Checks names, types and shapes. Before memory is taken.
+  ///
+  /// - Returns: the rows of the call.
+  /// Errors: INVALID_ARGUMENT.
+  mutating func match(
+    _ request: UnsafePointer<Inference__ModelInferRequest>, _ model: Model, rowsPerCall: Int
+  ) throws(Status) -> Int {
+    let inputs = model.signature.inputs
+    for index in 0..<request.pointee.n_parameters {
+      try Self.checkParameter(request.pointee.parameters[index]!.pointee.key, of: "parameters")
+    }
+    matched.removeAll(keepingCapacity: true)
+    var rows = -1
+    for index in 0..<request.pointee.n_inputs {
+      let tensor = request.pointee.inputs[index]!
+      let name = UnsafeRawBufferPointer(text: tensor.pointee.name)
+      guard let found = model.inputs.find(name, guess: index) else {
+        throw Status(
+          .invalidArgument,
+          "inputs: \(name.quoted) is not an input of model \"\(model.name)\"; it has \(model.inputs.names.joined(separator: ", "))"
+        )
+      }
+      guard !matched.contains(Int32(found)) else { throw Status(.invalidArgument, "inputs: \(name.quoted) came twice") }
+      matched.append(Int32(found))
+      for parameter in 0..<tensor.pointee.n_parameters {
+        try Self.checkParameter(tensor.pointee.parameters[parameter]!.pointee.key, of: "inputs")
+      }
+      let datatype = UnsafeRawBufferPointer(text: tensor.pointee.datatype)
+      guard datatype.elementsEqual(inputs[found].type.datatype.utf8) else {
+        throw Status(
+          .invalidArgument,
+          "inputs: \"\(inputs[found].name)\" has datatype \(datatype.quoted); \(inputs[found].type.datatype) is expected"
+        )
+      }
+      let its = try Self.rows(tensor, inputs[found])
+      guard rows < 0 || rows == its else {
+        throw Status(.invalidArgument, "inputs: \"\(inputs[found].name)\" has \(its) rows, another input \(rows)")
+      }
+      rows = its
+    }
+    guard matched.count == inputs.count else {
+      let absent = inputs.indices.filter { !matched.contains(Int32($0)) }.prefix(20).map { inputs[$0].name }
+      throw Status(.invalidArgument, "inputs: absent: \(absent.joined(separator: ", "))")
+    }
+    guard rows <= rowsPerCall else {
+      throw Status(.invalidArgument, "inputs: \(rows) rows; a call has at most \(rowsPerCall)")
+    }
+    let raw = request.pointee.n_raw_input_contents
+    guard raw == 0 || raw == inputs.count else {
+      throw Status(
+        .invalidArgument, "raw_input_contents: \(raw) entries for \(inputs.count) inputs; one each is expected")
+    }
+    return max(0, rows)
+  }
+
+  /// Parameters that change what is asked for and that are not served must not be passed over in silence.
+  static func checkParameter(_ key: UnsafePointer<CChar>?, of field: String) throws(Status) {
+    let key = UnsafeRawBufferPointer(text: key)
+    for prefix in ["shared_memory", "sequence_", "classification"] where key.starts(with: prefix.utf8) {
+      throw Status(.unimplemented, "\(field): parameter \(key.quoted) is not served")
+    }
+  }
+
+  private static func rows(
+    _ tensor: UnsafePointer<Inference__ModelInferRequest__InferInputTensor>, _ input: ModelSignature.Input
+  ) throws(Status) -> Int {
+    let shape = UnsafeBufferPointer(start: tensor.pointee.shape, count: tensor.pointee.n_shape)
+    var fits = false
+    if let first = shape.first, first >= 0, first <= Int64(Int32.max) {
+      fits = shape.count == input.shape.count + 1 && zip(shape.dropFirst(), input.shape).allSatisfy { $0 == Int64($1) }
+      // A column of one value a row may come with or without its second dimension.
+      if !fits, input.width == 1 { fits = shape.dropFirst().allSatisfy { $0 == 1 } && shape.count <= 2 }
+    }
+    guard fits else {
+      let came = shape.prefix(8).map(String.init).joined(separator: ", ")
+      let wanted = (["rows"] + input.shape.map(String.init)).joined(separator: ", ")
+      throw Status(.invalidArgument, "inputs: \"\(input.name)\" has shape [\(came)]; [\(wanted)] is expected")
+    }
+    return Int(shape[0])
+  }
+
+  /// Fills rows `firstRow..<firstRow + rows` of the tile; `match` came before.
+  func fill(
+    _ request: UnsafePointer<Inference__ModelInferRequest>, _ model: Model, _ tile: Tile, firstRow: Int, rows: Int
+  ) throws(Status) {
+    for index in 0..<matched.count {
+      let number = Int(matched[index])
+      let input = model.signature.inputs[number]
+      let target = tile.input(number) + firstRow * tile.inputs[number].stride
+      let count = rows * input.width
+      let contents = request.pointee.inputs[index]!.pointee.contents
+      if request.pointee.n_raw_input_contents > 0 {
+        guard contents == nil else {
+          throw Status(
+            .invalidArgument,
+            "inputs: \"\(input.name)\" has contents beside raw_input_contents; only one of them is expected")
+        }
+        let raw = UnsafeRawBufferPointer(request.pointee.raw_input_contents[index])
+        try Self.fill(raw: raw, input, target, count, tile)
+      } else {
+        try Self.fill(contents, input, target, count, tile)
+      }
+    }
+  }
+
+  private static func wrongCount(_ input: ModelSignature.Input, _ came: String, _ wanted: String) -> Status {
+    Status(.invalidArgument, "inputs: \"\(input.name)\" has \(came); its shape asks for \(wanted)")
+  }
+
+  private static func fill(
+    raw: UnsafeRawBufferPointer, _ input: ModelSignature.Input, _ target: UnsafeMutableRawPointer, _ count: Int,
+    _ tile: Tile
+  ) throws(Status) {
+    if input.type == .text { return try fill(rawTexts: raw, input, target, count, tile) }
+    guard raw.count == count * input.type.byteWidth else {
+      throw wrongCount(input, "\(raw.count) raw bytes", "\(count * input.type.byteWidth)")
+    }
+    guard let source = raw.baseAddress, raw.count > 0 else { return }
+    if input.type == .bool, let bad = raw.first(where: { $0 > 1 }) {
+      throw Status(.invalidArgument, "inputs: \"\(input.name)\" has a BOOL byte of \(bad); 0 or 1 is expected")
+    }
+    target.copyMemory(from: source, byteCount: raw.count)
+  }
+
+  private static func fill(
+    rawTexts raw: UnsafeRawBufferPointer, _ input: ModelSignature.Input, _ target: UnsafeMutableRawPointer,
+    _ count: Int, _ tile: Tile
+  ) throws(Status) {
+    var position = 0
+    for element in 0..<count {
+      guard raw.count - position >= 4 else {
+        throw wrongCount(input, "raw bytes that end in element \(element)", "\(count) elements")
+      }
+      let length = Int(UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: position, as: UInt32.self)))
+      position += 4
+      guard raw.count - position >= length else {
+        throw wrongCount(input, "raw bytes that end in element \(element)", "\(count) elements")
+      }
+      let text = UnsafeRawBufferPointer(rebasing: raw[position..<(position + length)])
+      try store(text, element, input, target, tile)
+      position += length
+    }
+    guard position == raw.count else {
+      throw wrongCount(input, "\(raw.count - position) raw bytes too many", "\(count) elements")
+    }
+  }
+
+  private static func store(
+    _ text: UnsafeRawBufferPointer, _ element: Int, _ input: ModelSignature.Input, _ target: UnsafeMutableRawPointer,
+    _ tile: Tile
+  ) throws(Status) {
+    guard MessageGuard.isUTF8(text) else {
+      throw Status(.invalidArgument, "inputs: \"\(input.name)\", element \(element): not UTF-8 text")
+    }
+    (target + element * ElementType.text.byteWidth).storeBytes(of: tile.texts.store(text), as: TextRef.self)
+  }
+
+  private static func fill(
+    _ contents: UnsafePointer<Inference__InferTensorContents>?, _ input: ModelSignature.Input,
+    _ target: UnsafeMutableRawPointer, _ count: Int, _ tile: Tile
+  ) throws(Status) {
+    guard let contents = contents?.pointee else {
+      guard count == 0 else { throw wrongCount(input, "no contents", "\(count) values") }
+      return
+    }
+    let came: Int
+    let field: String
+    switch input.type {
+    case .bool: (came, field) = (contents.n_bool_contents, "bool_contents")
+    case .int8, .int16, .int32: (came, field) = (contents.n_int_contents, "int_contents")
+    case .int64: (came, field) = (contents.n_int64_contents, "int64_contents")
+    case .uint8, .uint16, .uint32: (came, field) = (contents.n_uint_contents, "uint_contents")
+    case .uint64: (came, field) = (contents.n_uint64_contents, "uint64_contents")
+    case .float32: (came, field) = (contents.n_fp32_contents, "fp32_contents")
+    case .float64: (came, field) = (contents.n_fp64_contents, "fp64_contents")
+    case .text: (came, field) = (contents.n_bytes_contents, "bytes_contents")
+    case .float16:
+      throw Status(.invalidArgument, "inputs: \"\(input.name)\" is FP16, which has raw contents only")
+    }
+    guard came == count else { throw wrongCount(input, "\(came) values in \(field)", "\(count)") }
+    guard count > 0 else { return }
+    switch input.type {
+    case .float32: target.copyMemory(from: contents.fp32_contents, byteCount: count * 4)
+    case .float64: target.copyMemory(from: contents.fp64_contents, byteCount: count * 8)
+    case .int64: target.copyMemory(from: contents.int64_contents, byteCount: count * 8)
+    case .uint64: target.copyMemory(from: contents.uint64_contents, byteCount: count * 8)
+    case .int32: target.copyMemory(from: contents.int_contents, byteCount: count * 4)
+    case .uint32: target.copyMemory(from: contents.uint_contents, byteCount: count * 4)
+    case .int16: try narrow(contents.int_contents, Int16.self, input, target, count)
+    case .int8: try narrow(contents.int_contents, Int8.self, input, target, count)
+    case .uint16: try narrow(contents.uint_contents, UInt16.self, input, target, count)
+    case .uint8: try narrow(contents.uint_contents, UInt8.self, input, target, count)
+    case .bool:
+      for element in 0..<count {
+        target.storeBytes(of: contents.bool_contents[element] != 0 ? 1 : 0, toByteOffset: element, as: UInt8.self)
+      }
+    case .text:
+      for element in 0..<count {
+        try store(UnsafeRawBufferPointer(contents.bytes_contents[element]), element, input, target, tile)
+      }
+    case .float16: break
+    }
+  }
+
+  private static func narrow<Wide: FixedWidthInteger, Narrow: FixedWidthInteger>(
+    _ values: UnsafeMutablePointer<Wide>, _ type: Narrow.Type, _ input: ModelSignature.Input,
+    _ target: UnsafeMutableRawPointer, _ count: Int
+  ) throws(Status) {
+    for element in 0..<count {
+      guard let value = Narrow(exactly: values[element]) else {
+        throw Status(
+          .invalidArgument,
+          "inputs: \"\(input.name)\", element \(element): \(values[element]) is outside \(input.type.datatype)")
+      }
+      (target + element * MemoryLayout<Narrow>.size).storeBytes(of: value, as: Narrow.self)
+    }
+  }
+}

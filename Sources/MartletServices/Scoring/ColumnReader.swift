@@ -1,0 +1,252 @@
+import CProtobufC
+import CProtos
+import MartletCore
+import MartletRepository
+import MartletWire
+
+/// Puts the columns of a `ScoreRequest` into the rows of a tile.
+///
+/// Numbers are converted where nothing is lost; anything else is refused with the column, the row, what came and
+/// what was expected. Reused over calls, so that it allocates nothing. Confined to its reactor.
+struct ColumnReader {
+  /// For each column of the request the model's column, or -1 for one that is left out.
+  private var matched: [Int32] = []
+  /// For each column of the model whether the request has it.
+  private var isPresent: [Bool] = []
+
+  init() {}
+
+  /// Finds the model's columns in the request. Before memory is taken.
+  ///
+  /// Errors: INVALID_ARGUMENT for columns that are unknown, repeated, absent, or not of `rows` values.
+  mutating func match(_ request: UnsafePointer<Martlet__V1__ScoreRequest>, _ model: Model) throws(Status) {
+    let columns = model.signature.columns
+    matched.removeAll(keepingCapacity: true)
+    isPresent.removeAll(keepingCapacity: true)
+    for _ in 0..<columns.count { isPresent.append(false) }
+    for index in 0..<request.pointee.n_columns {
+      let column = request.pointee.columns[index]!
+      let name = UnsafeRawBufferPointer(text: column.pointee.name)
+      guard let found = model.columns.find(name, guess: index) else {
+        if request.pointee.ignore_extra_columns != 0 {
+          matched.append(-1)
+          continue
+        }
+        throw Status(
+          .invalidArgument,
+          "columns: \(name.quoted) is not a column of model \"\(model.name)\"; set ignore_extra_columns to pass over it"
+        )
+      }
+      guard !isPresent[found] else { throw Status(.invalidArgument, "columns: \(name.quoted) came twice") }
+      isPresent[found] = true
+      matched.append(Int32(found))
+    }
+    if request.pointee.n_columns < columns.count || isPresent.contains(false) { try checkAbsent(columns, model) }
+  }
+
+  private func checkAbsent(_ columns: [ModelSignature.Column], _ model: Model) throws(Status) {
+    let absent = columns.indices.filter { !isPresent[$0] && !model.allowsMissing(columns[$0]) }
+    guard !absent.isEmpty else { return }
+    let names = absent.prefix(20).map { columns[$0].name }.joined(separator: ", ")
+    let rest = absent.count > 20 ? " and \(absent.count - 20) more" : ""
+    throw Status(.invalidArgument, "columns: absent: \(names)\(rest); model \"\(model.name)\" needs them")
+  }
+
+  /// Fills rows `firstRow..<firstRow + rows` of the tile; `match` came before.
+  func fill(
+    _ request: UnsafePointer<Martlet__V1__ScoreRequest>, _ model: Model, _ tile: Tile, firstRow: Int, rows: Int
+  ) throws(Status) {
+    let columns = model.signature.columns
+    for index in 0..<request.pointee.n_columns where matched[index] >= 0 {
+      let column = columns[Int(matched[index])]
+      let target = Target(tile, column, firstRow: firstRow)
+      try fill(request.pointee.columns[index]!, column, target, rows, tile, model)
+    }
+    for (index, column) in columns.enumerated() where !isPresent[index] {
+      let target = Target(tile, column, firstRow: firstRow)
+      for row in 0..<rows { target.storeMissing(row, model.missingText(tile)) }
+    }
+  }
+
+  private func fill(
+    _ source: UnsafePointer<Martlet__V1__Column>, _ column: ModelSignature.Column, _ target: Target, _ rows: Int,
+    _ tile: Tile, _ model: Model
+  ) throws(Status) {
+    let present = try Presence(source.pointee.present, rows, column.name)
+    if !present.isFull, !model.allowsMissing(column) {
+      let row = (0..<rows).first { !present[$0] } ?? 0
+      throw Status(
+        .invalidArgument, "columns: \"\(column.name)\" has no value in row \(row); the model allows none to be missing")
+    }
+    let counts = (
+      source.pointee.n_doubles, source.pointee.n_floats, source.pointee.n_integers, source.pointee.n_texts,
+      source.pointee.n_booleans
+    )
+    let used =
+      (counts.0 > 0 ? 1 : 0) + (counts.1 > 0 ? 1 : 0) + (counts.2 > 0 ? 1 : 0) + (counts.3 > 0 ? 1 : 0)
+      + (counts.4 > 0 ? 1 : 0)
+    guard used <= 1 else {
+      throw Status(.invalidArgument, "columns: \"\(column.name)\" has values in \(used) fields; one is expected")
+    }
+    let count = counts.0 + counts.1 + counts.2 + counts.3 + counts.4
+    if count == 0, present.isEmpty {
+      for row in 0..<rows { target.storeMissing(row, model.missingText(tile)) }
+      return
+    }
+    guard count == rows else {
+      throw Status(.invalidArgument, "columns: \"\(column.name)\" has \(count) values; rows is \(rows)")
+    }
+    func each(_ store: (Int) -> Bool, _ shown: (Int) -> String) throws(Status) {
+      if present.isFull {
+        for row in 0..<rows where !store(row) { throw refusal(column, row, shown(row)) }
+        return
+      }
+      let missing = model.missingText(tile)
+      for row in 0..<rows {
+        guard present[row] else {
+          target.storeMissing(row, missing)
+          continue
+        }
+        guard store(row) else { throw refusal(column, row, shown(row)) }
+      }
+    }
+    if counts.1 > 0 {
+      let values = source.pointee.floats!
+      try each({ target.store($0, values[$0]) }, { "float \(values[$0])" })
+    } else if counts.0 > 0 {
+      let values = source.pointee.doubles!
+      try each({ target.store($0, values[$0]) }, { "double \(values[$0])" })
+    } else if counts.2 > 0 {
+      let values = source.pointee.integers!
+      try each({ target.store($0, values[$0]) }, { "integer \(values[$0])" })
+    } else if counts.4 > 0 {
+      let values = source.pointee.booleans!
+      try each({ target.store($0, Int64(values[$0] != 0 ? 1 : 0)) }, { values[$0] != 0 ? "true" : "false" })
+    } else if counts.3 > 0 {
+      let values = source.pointee.texts!
+      try each(
+        { target.store($0, text: UnsafeRawBufferPointer(values[$0]), tile) },
+        { "text \(UnsafeRawBufferPointer(values[$0]).quoted)" })
+    }
+  }
+
+  private func refusal(_ column: ModelSignature.Column, _ row: Int, _ came: String) -> Status {
+    Status(
+      .invalidArgument,
+      "columns: \"\(column.name)\" has \(came) in row \(row); \(column.type.datatype) is expected and would not hold it exactly"
+    )
+  }
+}
+
+/// Which rows of a column have a value.
+private struct Presence {
+  private let mask: UnsafeRawBufferPointer
+  let isFull: Bool
+  /// No row has one.
+  let isEmpty: Bool
+
+  init(_ present: ProtobufCBinaryData, _ rows: Int, _ column: String) throws(Status) {
+    mask = UnsafeRawBufferPointer(present)
+    guard mask.count > 0 else {
+      isFull = true
+      isEmpty = false
+      return
+    }
+    guard mask.count == (rows + 7) / 8 else {
+      throw Status(
+        .invalidArgument,
+        "columns: \"\(column)\" has a presence mask of \(mask.count) bytes; \((rows + 7) / 8) are expected for \(rows) rows"
+      )
+    }
+    var count = 0
+    for row in 0..<rows where mask[row >> 3] >> UInt8(row & 7) & 1 != 0 { count += 1 }
+    isFull = count == rows
+    isEmpty = count == 0
+  }
+
+  subscript(row: Int) -> Bool { mask.count == 0 || mask[row >> 3] >> UInt8(row & 7) & 1 != 0 }
+}
+
+/// Where the values of one column lie in a tile: one element of every row.
+private struct Target {
+  let start: UnsafeMutableRawPointer
+  let stride: Int
+  let type: ElementType
+
+  init(_ tile: Tile, _ column: ModelSignature.Column, firstRow: Int) {
+    let block = tile.inputs[column.input]
+    stride = block.stride
+    type = column.type
+    start = tile.input(column.input) + firstRow * block.stride + column.offset * column.type.byteWidth
+  }
+
+  @inline(__always)
+  private func put<Value>(_ row: Int, _ value: Value?) -> Bool {
+    guard let value else { return false }
+    (start + row * stride).storeBytes(of: value, as: Value.self)
+    return true
+  }
+
+  func store(_ row: Int, _ value: Float) -> Bool {
+    if type == .float32 { return put(row, value) }
+    if type == .float64 { return put(row, Double(value)) }
+    return store(row, Double(value))
+  }
+
+  func store(_ row: Int, _ value: Double) -> Bool {
+    switch type {
+    case .float64: return put(row, value)
+    case .float32: return value.isNaN ? put(row, Float.nan) : put(row, Float(exactly: value))
+    default:
+      guard let whole = Int64(exactly: value) else { return false }
+      return store(row, whole)
+    }
+  }
+
+  func store(_ row: Int, _ value: Int64) -> Bool {
+    switch type {
+    case .float64: put(row, Double(exactly: value))
+    case .float32: put(row, Float(exactly: value))
+    case .int64: put(row, value)
+    case .int32: put(row, Int32(exactly: value))
+    case .int16: put(row, Int16(exactly: value))
+    case .int8: put(row, Int8(exactly: value))
+    case .uint64: put(row, UInt64(exactly: value))
+    case .uint32: put(row, UInt32(exactly: value))
+    case .uint16: put(row, UInt16(exactly: value))
+    case .uint8: put(row, UInt8(exactly: value))
+    case .bool: value == 0 || value == 1 ? put(row, UInt8(value)) : false
+    case .float16, .text: false
+    }
+  }
+
+  func store(_ row: Int, text: UnsafeRawBufferPointer, _ tile: Tile) -> Bool {
+    guard type == .text, MessageGuard.isUTF8(text) else { return false }
+    return put(row, tile.texts.store(text))
+  }
+
+  func storeMissing(_ row: Int, _ text: TextRef) {
+    switch type {
+    case .float32: _ = put(row, Float.nan)
+    case .float64: _ = put(row, Double.nan)
+    case .text: _ = put(row, text)
+    // Integers have no missing value; `allowsMissing` is false for them.
+    default: _ = put(row, UInt8(0))
+    }
+  }
+}
+
+extension Model {
+  /// Whether a row may lack this column's value: the model has a rule for it, or its owner says so.
+  func allowsMissing(_ column: ModelSignature.Column) -> Bool {
+    guard column.type == .float32 || column.type == .float64 || column.type == .text else { return false }
+    return column.missingAllowed || configuration.missing.allows(column.name)
+  }
+
+  /// What stands for a missing text.
+  fileprivate func missingText(_ tile: Tile) -> TextRef {
+    var text = configuration.missing.text
+    if text.isEmpty { return .empty }
+    return text.withUTF8 { tile.texts.store(UnsafeRawBufferPointer($0)) }
+  }
+}

@@ -1,0 +1,119 @@
+import CProtos
+import MartletBatching
+import MartletCore
+import MartletRPC
+import MartletWire
+
+/// `martlet.v1.Scoring`: rows as named columns in, typed predictions out.
+public final class ScoringService: UnaryService, BatchConsumer {
+  public let name = "martlet.v1.Scoring"
+  public let methods = [MethodDescriptor("Score"), MethodDescriptor("Describe"), MethodDescriptor("Null")]
+
+  private let context: ServiceContext
+  private var consumer: UInt8 = 0
+  private var reader = ColumnReader()
+  private let instance: [UInt8]
+  /// The number of the next prediction; the reactors of a server count in ranges of their own.
+  private var nextPrediction: UInt64
+  private let scoreRequest: MessageType<Martlet__V1__ScoreRequest>
+  private let describeRequest: MessageType<Martlet__V1__DescribeRequest>
+  private let nullRequest: MessageType<Martlet__V1__NullRequest>
+
+  public init(_ context: ServiceContext, reactor: Int) {
+    self.context = context
+    instance = Array(context.server.instance.utf8)
+    nextPrediction = UInt64(reactor) << 48 | 1
+    var score = Martlet__V1__ScoreRequest()
+    martlet__v1__score_request__init(&score)
+    scoreRequest = MessageType("ScoreRequest", score, \.base, martlet__v1__score_request__unpack)
+    var describe = Martlet__V1__DescribeRequest()
+    martlet__v1__describe_request__init(&describe)
+    describeRequest = MessageType("DescribeRequest", describe, \.base, martlet__v1__describe_request__unpack)
+    var null = Martlet__V1__NullRequest()
+    martlet__v1__null_request__init(&null)
+    nullRequest = MessageType("NullRequest", null, \.base, martlet__v1__null_request__unpack)
+    consumer = context.batcher.add(self)
+  }
+
+  public func unary(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) {
+    switch call.method {
+    case 0: try score(call, payload)
+    case 1: try describe(call, payload)
+    default: try null(call, payload)
+    }
+  }
+
+  public func cancel(_ call: CallID) { _ = context.batcher.cancel(call) }
+
+  // MARK: Score
+
+  private func score(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) {
+    let request = try context.unpack(payload, scoreRequest)
+    let lane = try context.models.find(
+      name: UnsafeRawBufferPointer(text: request.pointee.model),
+      version: UnsafeRawBufferPointer(text: request.pointee.version))
+    let rows = Int(request.pointee.rows)
+    guard rows >= 1, rows <= context.limits.rowsPerCall else {
+      throw Status(.invalidArgument, "rows: \(rows); a call has 1 to \(context.limits.rowsPerCall)")
+    }
+    let served = ServedModel.of(lane)
+    try reader.match(request, served.model)
+    let room = try context.batcher.reserve(lane, rows: rows, now: call.received)
+    do throws(Status) {
+      try reader.fill(request, served.model, room.tile, firstRow: room.firstRow, rows: rows)
+    } catch {
+      context.batcher.abandon(room)
+      throw error
+    }
+    context.batcher.commit(
+      room,
+      BatchedCall(
+        id: call.id, consumer: consumer, context: 0, firstRow: room.firstRow, rows: rows, arrived: call.received,
+        deadline: call.deadline))
+  }
+
+  public func completed(call index: Int, of batch: Batch) {
+    let call = batch.calls[index]
+    if let status = batch.status(ofCall: index) {
+      context.responder.fail(call.id, status)
+      return
+    }
+    let writer = ScoreWriter(
+      ServedModel.of(batch.lane), batch.tile, rows: call.firstRow..<(call.firstRow + call.rows), instance: instance,
+      firstPrediction: nextPrediction)
+    let size = writer.size()
+    guard let target = context.responder.message(call.id, bytes: size.message) else { return }
+    nextPrediction += UInt64(call.rows)
+    writer.write(to: target, size)
+    context.responder.finish(call.id)
+  }
+
+  // MARK: Null
+
+  private func null(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) {
+    let request = try context.unpack(payload, nullRequest)
+    let count = Int(request.pointee.response_bytes)
+    let most = TTRPCFrame.maximumDataBytes - 64
+    guard count <= most else { throw Status(.invalidArgument, "response_bytes: \(count); at most \(most)") }
+    let size = ProtoSize.delimited(1, count)
+    guard let target = context.responder.message(call.id, bytes: size) else { return }
+    if count > 0 {
+      var writer = ProtoWriter(target, bytes: size)
+      writer.head(1, count)
+      writer.position.initializeMemory(as: UInt8.self, repeating: 0, count: count)
+    }
+    context.responder.finish(call.id)
+  }
+
+  // MARK: Describe
+
+  private func describe(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) {
+    let request = try context.unpack(payload, describeRequest)
+    let lane = try context.models.find(
+      name: UnsafeRawBufferPointer(text: request.pointee.model),
+      version: UnsafeRawBufferPointer(text: request.pointee.version))
+    let model = ServedModel.of(lane).model
+    let versions = context.models.catalogue.entries.first { $0.name == model.name }?.versions ?? []
+    context.answer(call.id, ModelDescription.encode(model, versions: versions.map(\.versionText)))
+  }
+}

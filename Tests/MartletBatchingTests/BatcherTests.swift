@@ -1,0 +1,310 @@
+import MartletCore
+import Synchronization
+import Testing
+
+@testable import MartletBatching
+
+/// Doubles its one input; refuses negative numbers, as an operator may refuse a row.
+private final class Doubling: ScoringPlan {
+  let signature = ModelSignature(
+    inputs: [.init(name: "x", type: .float64, shape: [1])],
+    outputs: [.init(name: "y", type: .float64, shape: [1], role: .value)],
+    columns: [.init(name: "x", input: 0, offset: 0, type: .float64, missingAllowed: true)])
+  let summary = "doubling"
+  /// Rows of each call to `score`.
+  let scored = Mutex<[Range<Int>]>([])
+
+  func makeScratch() -> PlanScratch { PlanScratch() }
+
+  func score(_ tile: Tile, rows: Range<Int>, scratch: PlanScratch) throws(Status) {
+    scored.withLock { $0.append(rows) }
+    let x = tile.input(0).assumingMemoryBound(to: Double.self)
+    let y = tile.output(0).assumingMemoryBound(to: Double.self)
+    for row in rows {
+      guard x[row] >= 0 else { throw Status(.invalidArgument, "x: \(x[row])") }
+      y[row] = 2 * x[row]
+    }
+  }
+}
+
+private final class Answers: BatchConsumer {
+  var values: [UInt32: [Double]] = [:]
+  var failures: [UInt32: StatusCode] = [:]
+  var batches: [Int] = []
+
+  func completed(call index: Int, of batch: Batch) {
+    let call = batch.calls[index]
+    if let status = batch.status(ofCall: index) {
+      failures[call.context] = status.code
+      return
+    }
+    let y = batch.tile.output(0).assumingMemoryBound(to: Double.self)
+    values[call.context] = (call.firstRow..<(call.firstRow + call.rows)).map { y[$0] }
+    batches.append(batch.rows)
+  }
+}
+
+private struct Bench {
+  let plan = Doubling()
+  let answers = Answers()
+  let lane: Lane
+  let batcher: Batcher
+  let consumer: UInt8
+  let posted = Posted()
+  let now = MonotonicTime(nanoseconds: 1_000_000)
+
+  /// Work that a scorer posted, run when the test says so.
+  final class Posted: Sendable {
+    let work = Mutex<[@Sendable () -> Void]>([])
+    let wakes = Mutex<[MonotonicTime]>([])
+    func run() {
+      for work in work.withLock({ work in
+        defer { work = [] }
+        return work
+      }) { work() }
+    }
+  }
+
+  init(
+    _ limits: BatchLimits = BatchLimits(), inlineBudget: UInt64 = .max, scorer: (any BatchScorer)? = nil,
+    budget: Int = .max
+  ) {
+    let posted = posted
+    batcher = Batcher(
+      options: .init(inlineBudgetNanoseconds: inlineBudget), scorer: scorer, budget: MemoryBudget(limitBytes: budget),
+      post: { work in posted.work.withLock { $0.append(work) } },
+      wake: { time in posted.wakes.withLock { $0.append(time) } })
+    consumer = batcher.add(answers)
+    lane = Lane(
+      plan: plan, owner: plan, limits: limits, statistics: LaneStatistics(model: "m", version: "1"))
+  }
+
+  func call(
+    _ number: UInt32, _ values: [Double], deadline: MonotonicTime = .distantFuture, connection: UInt32 = 1
+  ) throws {
+    let room = try batcher.reserve(lane, rows: values.count, now: now)
+    let x = room.tile.input(0).assumingMemoryBound(to: Double.self)
+    for (row, value) in values.enumerated() { x[room.firstRow + row] = value }
+    batcher.commit(
+      room,
+      BatchedCall(
+        id: CallID(reactor: 0, connection: connection, generation: 0, stream: number, entry: number),
+        consumer: consumer, context: number, firstRow: room.firstRow, rows: values.count, arrived: now,
+        deadline: deadline))
+  }
+
+  func finish() {
+    var rounds = 0
+    while batcher.roundEnded(now: now), rounds < 100_000 { rounds += 1 }
+  }
+}
+
+@Suite("Batching")
+struct BatcherTests {
+  @Test("what a round brings for a model is one batch, and every call gets its own answer")
+  func oneBatch() throws {
+    let bench = Bench()
+    for number in 0..<300 { try bench.call(UInt32(number), [Double(number), Double(number) + 0.5]) }
+    bench.finish()
+    for number in 0..<300 {
+      #expect(bench.answers.values[UInt32(number)] == [Double(2 * number), Double(2 * number) + 1])
+    }
+    #expect(bench.plan.scored.withLock { $0 } == [0..<600])
+    #expect(bench.lane.statistics.batchRows.sum == 600)
+    #expect(bench.batcher.isIdle)
+  }
+
+  @Test("a call larger than the largest batch is scored in parts and answered as one")
+  func split() throws {
+    let bench = Bench(BatchLimits(maximumRows: 100))
+    try bench.call(0, [1])
+    try bench.call(1, (0..<1_050).map(Double.init))
+    try bench.call(2, [7])
+    bench.finish()
+    #expect(bench.answers.values[0] == [2])
+    #expect(bench.answers.values[1] == (0..<1_050).map { Double(2 * $0) })
+    #expect(bench.answers.values[2] == [14])
+    #expect(bench.plan.scored.withLock { $0.allSatisfy { $0.count <= 100 } })
+  }
+
+  @Test("a row that the model refuses fails its own call only")
+  func refusedRow() throws {
+    let bench = Bench()
+    try bench.call(0, [1, 2])
+    try bench.call(1, [3, -1, 4])
+    try bench.call(2, [5])
+    bench.finish()
+    #expect(bench.answers.values == [0: [2, 4], 2: [10]])
+    #expect(bench.answers.failures == [1: .invalidArgument])
+  }
+
+  @Test("a call whose deadline has passed is never scored")
+  func expired() throws {
+    let bench = Bench()
+    try bench.call(0, [1])
+    try bench.call(1, [2], deadline: bench.now)
+    try bench.call(2, [3])
+    bench.finish()
+    #expect(bench.answers.failures == [1: .deadlineExceeded])
+    #expect(bench.answers.values == [0: [2], 2: [6]])
+    #expect(bench.plan.scored.withLock { $0 } == [0..<1, 2..<3])
+  }
+
+  @Test("a cancelled call is not scored, and its neighbours are")
+  func cancelled() throws {
+    let bench = Bench()
+    for number in 0..<4 { try bench.call(UInt32(number), [Double(number)], connection: UInt32(number % 2)) }
+    bench.batcher.cancel(connection: 1, generation: 0)
+    #expect(bench.batcher.cancel(CallID(reactor: 0, connection: 0, generation: 0, stream: 2, entry: 2)))
+    #expect(!bench.batcher.cancel(CallID(reactor: 0, connection: 0, generation: 0, stream: 9, entry: 9)))
+    bench.finish()
+    #expect(bench.answers.values == [0: [0]])
+    #expect(bench.answers.failures == [1: .cancelled, 2: .cancelled, 3: .cancelled])
+    #expect(bench.plan.scored.withLock { $0 } == [0..<1])
+  }
+
+  @Test("rows over the queue's limit are refused, and room comes back with the answers")
+  func queueLimit() throws {
+    let bench = Bench(BatchLimits(maximumQueuedRows: 3))
+    try bench.call(0, [1, 2])
+    let refusal = #expect(throws: Status.self) { try bench.call(1, [3, 4]) }
+    #expect(refusal?.code == .resourceExhausted)
+    try bench.call(2, [5])
+    bench.finish()
+    try bench.call(3, [6, 7, 8])
+    bench.finish()
+    #expect(bench.answers.values == [0: [2, 4], 2: [10], 3: [12, 14, 16]])
+  }
+
+  @Test("memory over the budget is refused before it is taken")
+  func memory() throws {
+    let bench = Bench(BatchLimits(maximumRows: 10_000), budget: 32_000)
+    let refusal = #expect(throws: Status.self) { try bench.call(0, Array(repeating: 1, count: 5_000)) }
+    #expect(refusal?.code == .resourceExhausted)
+    try bench.call(1, Array(repeating: 1, count: 500))
+    bench.finish()
+    #expect(bench.answers.values[1]?.count == 500)
+  }
+
+  @Test("an abandoned reservation leaves no trace")
+  func abandoned() throws {
+    let bench = Bench()
+    try bench.call(0, [1])
+    let room = try bench.batcher.reserve(bench.lane, rows: 5, now: bench.now)
+    bench.batcher.abandon(room)
+    try bench.call(1, [2])
+    bench.finish()
+    #expect(bench.answers.values == [0: [2], 1: [4]])
+    let alone = try bench.batcher.reserve(bench.lane, rows: 5, now: bench.now)
+    bench.batcher.abandon(alone)
+    bench.finish()
+    #expect(bench.batcher.isIdle)
+  }
+
+  @Test("a model with a queue delay waits for it, or for its preferred rows")
+  func delay() throws {
+    let bench = Bench(BatchLimits(maximumDelayNanoseconds: 1_000, preferredRows: 3))
+    try bench.call(0, [1])
+    #expect(!bench.batcher.roundEnded(now: bench.now))
+    #expect(bench.answers.values.isEmpty)
+    #expect(bench.posted.wakes.withLock { $0 } == [bench.now.advanced(byNanoseconds: 1_000)])
+    #expect(!bench.batcher.roundEnded(now: bench.now.advanced(byNanoseconds: 1_000)))
+    #expect(bench.answers.values == [0: [2]])
+    for number in 1...3 { try bench.call(UInt32(number), [Double(number)]) }
+    _ = bench.batcher.roundEnded(now: bench.now)
+    #expect(bench.answers.values.count == 4)
+  }
+
+  @Test("long batches go to the scorer and come back through the mailbox")
+  func scorer() throws {
+    let bench = Bench(BatchLimits(maximumRows: 50), inlineBudget: 0, scorer: DispatchScorer(threads: 1))
+    // The curve knows nothing yet, so the first batch is scored inline and teaches it.
+    try bench.call(0, [1])
+    bench.finish()
+    for number in 1...20 { try bench.call(UInt32(number), (0..<30).map { Double($0 + Int(number)) }) }
+    bench.finish()
+    var waits = 0
+    while !bench.batcher.isIdle, waits < 5_000 {
+      bench.posted.run()
+      bench.finish()
+      waits += 1
+      if !bench.batcher.isIdle { usleepOnce() }
+    }
+    for number in 1...20 { #expect(bench.answers.values[UInt32(number)] == (0..<30).map { Double(2 * ($0 + number)) }) }
+  }
+
+  @Test("without a scorer long batches are scored in parts between rounds")
+  func chunks() throws {
+    let bench = Bench(inlineBudget: 1)
+    try bench.call(0, Array(repeating: 1, count: 64))
+    bench.finish()
+    try bench.call(1, (0..<500).map(Double.init))
+    var rounds = 0
+    while bench.batcher.roundEnded(now: bench.now) { rounds += 1 }
+    #expect(rounds > 10)
+    #expect(bench.answers.values[1] == (0..<500).map { Double(2 * $0) })
+  }
+
+  @Test("random calls get their own answers whatever the limits are", arguments: 0..<30)
+  func random(_ seed: Int) throws {
+    var generator = SplitMix(state: UInt64(seed))
+    let bench = Bench(
+      BatchLimits(maximumRows: Int.random(in: 1...60, using: &generator)),
+      inlineBudget: [0, 1, 1_000, .max].randomElement(using: &generator)!)
+    var expected: [UInt32: [Double]] = [:]
+    for number in 0..<200 as Range<UInt32> {
+      let values = (0..<Int.random(in: 1...90, using: &generator)).map { _ in
+        Double.random(in: 0...1, using: &generator)
+      }
+      try bench.call(number, values)
+      expected[number] = values.map { 2 * $0 }
+      if Bool.random(using: &generator) { _ = bench.batcher.roundEnded(now: bench.now) }
+    }
+    bench.finish()
+    #expect(bench.answers.values == expected)
+    #expect(bench.batcher.isIdle)
+    #expect(bench.lane.statistics.queuedRows.value == 0)
+    #expect(bench.lane.statistics.callsInFlight.value == 0)
+  }
+}
+
+private func usleepOnce() {
+  let start = MonotonicTime.now()
+  while MonotonicTime.now().nanoseconds(since: start) < 1_000_000 {}
+}
+
+struct SplitMix: RandomNumberGenerator {
+  var state: UInt64
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
+
+@Suite("Cost curve")
+struct CostCurveTests {
+  @Test("it learns a line from batches of several sizes")
+  func line() {
+    var curve = CostCurve()
+    for round in 0..<200 {
+      let rows = [1, 8, 64, 512][round % 4]
+      curve.observe(rows: rows, nanoseconds: UInt64(5_000 + 300 * rows))
+    }
+    #expect(abs(curve.fixed - 5_000) < 50)
+    #expect(abs(curve.perRow - 300) < 1)
+    #expect(curve.rows(within: 35_000, limit: 4096) == 100)
+    #expect(curve.rows(within: 0, limit: 4096) == 1)
+    #expect(curve.rows(within: .max, limit: 4096) == 4096)
+  }
+
+  @Test("batches of one size are all cost of rows, and one interruption does not change the picture")
+  func oneSize() {
+    var curve = CostCurve()
+    for _ in 0..<100 { curve.observe(rows: 10, nanoseconds: 10_000) }
+    curve.observe(rows: 10, nanoseconds: 900_000_000)
+    #expect(curve.predict(rows: 10) < 20_000)
+  }
+}

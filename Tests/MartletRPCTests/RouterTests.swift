@@ -1,0 +1,59 @@
+import MartletCore
+import Testing
+
+@testable import MartletRPC
+
+private final class Fake: UnaryService {
+  let name: String
+  let methods: [MethodDescriptor]
+  init(_ name: String, _ methods: [String]) {
+    self.name = name
+    self.methods = methods.map { MethodDescriptor($0) }
+  }
+}
+
+@Suite("Routing")
+struct RouterTests {
+  private func route(_ router: Router, _ service: String, _ method: String) -> Router.Route? {
+    Array(service.utf8).withUnsafeBytes { service in
+      Array(method.utf8).withUnsafeBytes { router.route(service: service, method: $0) }
+    }
+  }
+
+  @Test("every method is found by its own names and by no others")
+  func finds() {
+    let services = (0..<20).map { index in Fake("pkg.S\(index)", (0..<10).map { "M\($0)" }) }
+    let router = Router(services)
+    for (service, fake) in services.enumerated() {
+      for (method, descriptor) in fake.methods.enumerated() {
+        #expect(route(router, fake.name, descriptor.name) == .init(service: service, method: method))
+      }
+      #expect(route(router, fake.name, "M") == nil)
+      #expect(route(router, fake.name, "M00") == nil)
+    }
+    #expect(route(router, "pkg.S", "M0") == nil)
+    #expect(route(router, "", "") == nil)
+    // The separator belongs to the hash and to the comparison: names do not run into each other.
+    #expect(route(router, "pkg.S1M", "0") == nil)
+  }
+
+  @Test("a call is found by its id until it is taken out, and never by an old id")
+  func table() {
+    var table = CallTable()
+    let time = MonotonicTime(nanoseconds: 1)
+    func id(_ connection: UInt32, _ generation: UInt32, _ stream: UInt32) -> CallID {
+      CallID(reactor: 0, connection: connection, generation: generation, stream: stream, entry: 0)
+    }
+    let a = table.insert(id(1, 1, 1), service: 0, method: 0, received: time)
+    let b = table.insert(id(1, 1, 3), service: 0, method: 1, received: time)
+    #expect(a.entry != b.entry)
+    #expect(table.calls(connection: 1, generation: 1).count == 2)
+    #expect(table.remove(a)?.id == a)
+    #expect(table.remove(a) == nil)
+    let c = table.insert(id(1, 2, 1), service: 0, method: 0, received: time)
+    #expect(c.entry == a.entry)
+    #expect(!table.contains(a))
+    #expect(table.contains(c))
+    #expect(table.count == 2)
+  }
+}
