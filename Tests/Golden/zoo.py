@@ -7,15 +7,18 @@ ones, for trees also rows on and beside the thresholds, NaN, infinities and huge
 a case is written and what "exact" means. README.md lists what converters or ONNX Runtime cannot do.
 """
 
+import os
 import sys
 
-import numpy as np
-from zoo_boosters import boosters
-from zoo_handmade import handmade
-from zoo_sklearn import estimators
-from zoo_sklearn import pipelines
+# Before numpy: many small fits gain nothing from threads, and on a busy machine they spin.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-from golden import Writer
+import numpy as np  # noqa: E402
+from zoo_boosters import boosters  # noqa: E402
+from zoo_handmade import handmade  # noqa: E402
+from zoo_sklearn import estimators, pipelines  # noqa: E402
+
+from golden import Writer  # noqa: E402
 
 
 def main() -> int:
