@@ -88,7 +88,12 @@ let package = Package(
     tests("MartletRepositoryTests", ["MartletRepository", "MartletCore"]),
     tests("MartletServicesTests", ["MartletServices", "MartletRepository", "MartletCore"]),
     tests("MartletMonitoringTests", ["MartletMonitoring", "MartletAdmin", "MartletCore"]),
-    tests("MartletClientTests", ["MartletClient", "MartletServer", "MartletCore"]),
+    tests(
+      "MartletClientTests",
+      [
+        "martlet", "MartletClient", "MartletServer", "MartletSockets", "MartletWire", "MartletCore", "CProtos",
+        "CProtobufC",
+      ]),
     tests("MartletLoadTests", ["MartletLoad", "MartletCore"]),
     tests("MartletServerTests", ["MartletServer", "MartletRepository", "MartletCore"]),
   ]

@@ -46,10 +46,11 @@ public struct ScoreRequest: Sendable, Equatable {
     return part
   }
 
-  /// Cuts the request by rows, in order, into parts of at most `maximumBytes` encoded and `maximumRows` rows.
+  /// Cuts the request by rows, in order, into parts of at most `maximumBytes` encoded and `maximumRows` rows; the
+  /// request itself where it is small enough.
   ///
   /// Fails when a single row does not fit.
-  public func split(maximumBytes: Int, maximumRows: Int) throws(MessageError) -> [ScoreRequest] {
+  public func parts(maximumBytes: Int, maximumRows: Int) throws(MessageError) -> [ScoreRequest] {
     // What does not depend on rows: names, tags and lengths.
     let overhead = 64 + model.utf8.count + version.utf8.count + columns.reduce(0) { $0 + 48 + $1.name.utf8.count }
     var parts: [ScoreRequest] = []
@@ -58,7 +59,8 @@ public struct ScoreRequest: Sendable, Equatable {
     for row in 0..<rows {
       let bytes = columns.reduce(0) { $0 + $1.encodedBytes(row: row) }
       guard overhead + bytes <= maximumBytes else {
-        throw MessageError("row \(row + 1) takes \(bytes) bytes, at most \(maximumBytes - overhead) fit into a call")
+        throw MessageError(
+          "row \(row + 1) takes \(bytes) bytes, at most \(max(0, maximumBytes - overhead)) fit into a call")
       }
       if size + bytes > maximumBytes || row - start == maximumRows {
         parts.append(slice(start..<row))
