@@ -86,7 +86,12 @@ let package = Package(
     tests("MartletEngineTests", ["MartletEngine", "MartletFormats", "MartletCore"]),
     tests("MartletFormatsTests", ["MartletFormats", "MartletEngine", "MartletCore"]),
     tests("MartletRepositoryTests", ["MartletRepository", "MartletCore"]),
-    tests("MartletServicesTests", ["MartletServices", "MartletRepository", "MartletCore"]),
+    tests(
+      "MartletServicesTests",
+      [
+        "MartletServices", "MartletRepository", "MartletBatching", "MartletRPC", "MartletWire", "MartletCore", "CProtos",
+        "CProtobufC", logging,
+      ]),
     tests("MartletMonitoringTests", ["MartletMonitoring", "MartletAdmin", "MartletCore"]),
     tests(
       "MartletClientTests",

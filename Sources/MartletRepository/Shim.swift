@@ -9,6 +9,10 @@ public struct ModelConfiguration: Sendable {
   public struct Decision: Sendable {
     public var `class`: String
     public var threshold: Double
+    public init(class: String, threshold: Double) {
+      self.class = `class`
+      self.threshold = threshold
+    }
   }
   public struct Missing: Sendable {
     public var text = ""

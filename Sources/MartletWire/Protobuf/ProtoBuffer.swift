@@ -42,6 +42,13 @@ public struct ProtoBuffer {
     bytes.append(contentsOf: value.utf8)
   }
 
+  /// A bytes field, or an element of a repeated one; written even when it is empty.
+  public mutating func data(_ field: Int, _ value: some Collection<UInt8>) {
+    tag(field, .lengthDelimited)
+    varint(UInt64(value.count))
+    bytes.append(contentsOf: value)
+  }
+
   /// A message, written even when it is empty.
   public mutating func message(_ field: Int, _ build: (inout ProtoBuffer) -> Void) {
     var inner = ProtoBuffer()
