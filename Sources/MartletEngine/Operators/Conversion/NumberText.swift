@@ -8,11 +8,11 @@ import MartletCore
 
 /// Numbers as text and back, as ONNX Runtime prints and reads them.
 ///
-/// Real numbers have up to 8 significant digits (32 bits and fewer) or 17 (64 bits), as `%.8g` and `%.17g` print them;
-/// special values are `NaN`, `INF` and `-INF`; truth values are `1` and `0`. A text is read up to the first character
-/// that does not belong to a number, like C's `strtod`, `strtoll` and `strtoull` do.
+/// Real numbers of all widths have up to 8 significant digits, as C's `%.8g` prints them; special values are `NaN`,
+/// `INF` and `-INF`; truth values are `1` and `0`. A text is read up to the first character that does not belong to a
+/// number, like C's `strtod`, `strtoll` and `strtoull` do.
 enum NumberText {
-  /// Longer texts are no numbers; bounds the copy that ends with a NUL.
+  /// Bytes of the longest text that is read as a number; bounds the copy that ends with a NUL.
   private static let longest = 255
 
   static func print(_ input: Tensor, into texts: UnsafeMutablePointer<TextRef>, _ context: RunContext) {
@@ -21,9 +21,7 @@ enum NumberText {
       for i in 0..<input.count {
         let length: Int
         switch input.type {
-        case .float64: length = print(input.doubles[i], digits: 17, bytes)
-        case .float32: length = print(Double(input.floats[i]), digits: 8, bytes)
-        case .float16: length = print(input.double(at: i), digits: 8, bytes)
+        case .float64, .float32, .float16: length = print(input.double(at: i), bytes)
         case .uint64: length = print(input.pointer(as: UInt64.self)[i], negative: false, bytes)
         case .int64:
           let value = input.pointer(as: Int64.self)[i]
@@ -38,12 +36,12 @@ enum NumberText {
     }
   }
 
-  private static func print(_ value: Double, digits: Int32, _ to: UnsafeMutableBufferPointer<CChar>) -> Int {
+  private static func print(_ value: Double, _ to: UnsafeMutableBufferPointer<CChar>) -> Int {
     if value.isNaN { return put("NaN", to) }
     if value.isInfinite { return put(value < 0 ? "-INF" : "INF", to) }
-    // At most 17 digits, a sign, a point and a three-digit exponent: far below the buffer's 64 bytes.
+    // At most 8 digits, a sign, a point and a three-digit exponent: far below the buffer's 64 bytes.
     let start = to.baseAddress.unsafelyUnwrapped
-    gcvt(value, digits, start)
+    gcvt(value, 8, start)
     return strlen(start)
   }
 

@@ -120,15 +120,15 @@ extension UInt8: NumericElement {
 extension UInt32: NumericElement {
   @inline(__always) init(converting value: Double) {
     self =
-      value < 0x1p31
-      ? UInt32(bitPattern: Int32(converting: value)) : UInt32(bitPattern: Int32(converting: value - 0x1p31)) ^ 1 << 31
+      value >= 0x1p31
+      ? UInt32(bitPattern: Int32(converting: value - 0x1p31)) ^ 1 << 31 : UInt32(bitPattern: Int32(converting: value))
   }
 }
 extension UInt64: NumericElement {
   @inline(__always) init(converting value: Double) {
     self =
-      value < 0x1p63
-      ? UInt64(bitPattern: Int64(converting: value)) : UInt64(bitPattern: Int64(converting: value - 0x1p63)) ^ 1 << 63
+      value >= 0x1p63
+      ? UInt64(bitPattern: Int64(converting: value - 0x1p63)) ^ 1 << 63 : UInt64(bitPattern: Int64(converting: value))
   }
 }
 
