@@ -1,0 +1,55 @@
+# Every command a person needs around the sources. `make` alone lists them.
+#
+#   SWIFT   how to call the Swift toolchain (default: swift)
+
+SWIFT ?= swift
+export SWIFT
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build release test protos models format lint \
+        test-asan test-tsan clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what building and testing need (Debian packages, Python environment)
+	scripts/setup build test
+	scripts/python-env
+
+build: ## Build everything for debugging
+	scripts/setup --quiet build
+	$(SWIFT) build
+
+release: ## Build the optimised martlet binary
+	scripts/setup --quiet build
+	$(SWIFT) build -c release --product martlet
+
+test: ## Run every test: contracts, style, units, golden data
+	scripts/test
+
+protos: ## Write the protobuf-c code of Protos/ into Sources/CProtos
+	scripts/setup --quiet build
+	Protos/generate
+
+models: ## Train the models again; fails when their metrics move
+	scripts/python-env
+	.venv/bin/python models/training/train_all.py
+
+format: ## Format the Swift sources in place
+	$(SWIFT) format --in-place --recursive Sources Tests Package.swift
+
+lint: ## Check the format of the Swift sources and the import rule between rooms
+	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
+	Tests/Architecture/imports
+
+test-asan: ## Run the unit tests under AddressSanitizer
+	scripts/setup --quiet build
+	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --sanitize=address --scratch-path .build-asan
+
+test-tsan: ## Run the transport, batching and server tests under ThreadSanitizer
+	scripts/setup --quiet build
+	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan \
+	  --filter 'Martlet(Core|Sockets|Wire|RPC|Batching|Services|Server|Client)Tests'
+
+clean: ## Remove everything that was built or generated, except the Python environment
+	rm -rf .build .build-* out
