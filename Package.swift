@@ -89,8 +89,8 @@ let package = Package(
     tests(
       "MartletServicesTests",
       [
-        "MartletServices", "MartletRepository", "MartletBatching", "MartletRPC", "MartletWire", "MartletCore", "CProtos",
-        "CProtobufC", logging,
+        "MartletServices", "MartletRepository", "MartletBatching", "MartletRPC", "MartletWire", "MartletCore",
+        "CProtos", "CProtobufC", logging,
       ]),
     tests("MartletMonitoringTests", ["MartletMonitoring", "MartletAdmin", "MartletCore"]),
     tests(
