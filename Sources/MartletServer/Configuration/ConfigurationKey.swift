@@ -13,6 +13,8 @@ public struct ConfigurationKey: Sendable {
   public let expected: String
   /// Whether the value is a list; a list in the environment is divided by commas.
   public let isList: Bool
+  /// Whether a value may hold anything, so that YAML may need quotes around it.
+  let isText: Bool
   /// Writes the values, one unless it is a list; false when one of them does not fit.
   let set: @Sendable (inout ServerConfiguration, [String]) -> Bool
   /// The values as texts that `set` reads.
@@ -30,11 +32,12 @@ public struct ConfigurationKey: Sendable {
   var name: String { section.isEmpty ? path : String(path.dropFirst(section.count + 1)) }
 
   private static func scalar<Value>(
-    _ path: String, _ field: Field<Value>, expected: String, _ documentation: String,
+    _ path: String, _ field: Field<Value>, expected: String, _ documentation: String, isText: Bool = false,
     read: @escaping @Sendable (String) -> Value?, show: @escaping @Sendable (Value) -> String
   ) -> ConfigurationKey {
     ConfigurationKey(
       path: path, documentation: documentation, expected: expected, isList: false,
+      isText: isText,
       set: { configuration, values in
         guard values.count == 1, let value = read(values[0]) else { return false }
         configuration[keyPath: field] = value
@@ -102,7 +105,7 @@ public struct ConfigurationKey: Sendable {
 
   static func path(_ path: String, _ field: Field<String>, _ documentation: String) -> ConfigurationKey {
     scalar(
-      path, field, expected: "a path of 1 to 4095 bytes", documentation,
+      path, field, expected: "a path of 1 to 4095 bytes", documentation, isText: true,
       read: { $0.isEmpty || $0.utf8.count > 4095 || $0.utf8.contains(0) ? nil : $0 }, show: { $0 })
   }
 
@@ -124,6 +127,7 @@ public struct ConfigurationKey: Sendable {
   ) -> ConfigurationKey {
     ConfigurationKey(
       path: path, documentation: documentation, expected: "1 to \(most) times \(ListenAddress.expected)", isList: true,
+      isText: true,
       set: { configuration, values in
         let addresses = values.compactMap { ListenAddress($0) }
         guard addresses.count == values.count, (1...most).contains(addresses.count) else { return false }

@@ -58,7 +58,7 @@ extension ServerConfiguration {
       let path = section.isEmpty ? entry.key : "\(section).\(entry.key)"
       let origin = ConfigurationOrigin.file(file, line: entry.line)
       if let key = Self.keysByPath[path] {
-        try apply(key, try Self.values(entry.value, of: key, from: origin), from: origin)
+        try apply(key, try Self.values(entry.value, of: key, from: origin, in: file), from: origin)
       } else if section.isEmpty, Self.sections.contains(where: { $0.name == entry.key }) {
         try apply(entry.value, section: entry.key, file: file)
       } else {
@@ -69,7 +69,7 @@ extension ServerConfiguration {
   }
 
   private static func values(
-    _ node: YAMLNode, of key: ConfigurationKey, from origin: ConfigurationOrigin
+    _ node: YAMLNode, of key: ConfigurationKey, from origin: ConfigurationOrigin, in file: String
   ) throws(ConfigurationError) -> [String] {
     var values: [String] = []
     switch node.content {
@@ -77,7 +77,8 @@ extension ServerConfiguration {
     case .list(let items) where key.isList:
       for item in items {
         guard case .scalar(let text, _) = item.content, !item.isNull else {
-          throw ConfigurationError(origin, key: key.path, "got \(item.kind) in the list, expected \(key.expected)")
+          throw ConfigurationError(
+            .file(file, line: item.line), key: key.path, "got \(item.kind) in the list, expected \(key.expected)")
         }
         values.append(text)
       }

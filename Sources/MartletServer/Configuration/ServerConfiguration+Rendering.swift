@@ -43,19 +43,17 @@ extension ServerConfiguration {
       }
       let indent = section.isEmpty ? "" : "  "
       text += comment(key.documentation, indent: indent)
-      text += comment("\(sentence(key.expected)). \(key.environmentName)", indent: indent)
+      text += comment("Takes \(key.expected). \(key.environmentName)", indent: indent)
       text += entry(key, defaults) + "\n"
     }
     return text
   }
 
   private static func entry(_ key: ConfigurationKey, _ configuration: ServerConfiguration) -> String {
-    let values = key.show(configuration).map(ConfigurationScalar.yaml)
+    let values = key.show(configuration).map { key.isText ? ConfigurationScalar.yaml($0) : $0 }
     let text = key.isList ? "[\(values.joined(separator: ", "))]" : values[0]
     return "\(key.section.isEmpty ? "" : "  ")\(key.name): \(text)"
   }
-
-  private static func sentence(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }
 
   /// The text as comment lines of at most 110 characters.
   private static func comment(_ text: String, indent: String) -> String {

@@ -154,7 +154,7 @@ struct ServerConfigurationTests {
     #expect(refusal("- a") == "martlet.yaml:1: got a list, expected a map of keys")
     #expect(refusal("listen: []").hasPrefix("martlet.yaml:1: listen: got \"\", expected 1 to 64 times"))
     #expect(
-      refusal("listen:\n- {a: b}").hasPrefix("martlet.yaml:1: listen: got a map of keys in the list, expected"))
+      refusal("listen:\n- {a: b}").hasPrefix("martlet.yaml:2: listen: got a map of keys in the list, expected"))
   }
 
   @Test("a bad value in the file is refused even when a flag would win over it")
