@@ -99,7 +99,7 @@ let package = Package(
         "martlet", "MartletClient", "MartletServer", "MartletSockets", "MartletWire", "MartletCore", "CProtos",
         "CProtobufC",
       ]),
-    tests("MartletLoadTests", ["MartletLoad", "MartletCore"]),
+    tests("MartletLoadTests", ["MartletLoad", "MartletClient", "MartletCore"]),
     tests("MartletServerTests", ["MartletServer", "MartletRepository", "MartletCore"]),
   ]
 )

@@ -51,8 +51,8 @@ public struct ServerURL: Sendable, Hashable, CustomStringConvertible {
     return urls
   }
 
-  /// The addresses behind the URL, at least one. Blocks when `needsLookUp`.
-  func resolve() throws(ClientError) -> [SocketAddress] {
+  /// The addresses behind the URL, at least one. Blocks while a host name is looked up.
+  public func resolve() throws(ClientError) -> [SocketAddress] {
     do throws(Status) {
       return try SocketAddress.resolve(socketText)
     } catch {
