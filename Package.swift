@@ -92,7 +92,8 @@ let package = Package(
         "MartletServices", "MartletRepository", "MartletBatching", "MartletRPC", "MartletWire", "MartletCore",
         "CProtos", "CProtobufC", logging,
       ]),
-    tests("MartletMonitoringTests", ["MartletMonitoring", "MartletAdmin", "MartletCore"]),
+    tests("MartletMonitoringTests", ["MartletMonitoring", "MartletCore"]),
+    tests("MartletAdminTests", ["MartletAdmin", "MartletMonitoring", "MartletCore", logging]),
     tests(
       "MartletClientTests",
       [
