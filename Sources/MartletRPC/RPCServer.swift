@@ -94,6 +94,8 @@ public final class RPCServer: ReactorHandler, Responder {
     if connections[slot].callsInFlight == 0 { reactor.close(handle, reason: .peerClosed, afterFlush: true) }
   }
 
+  public func mayCloseIdle(_ handle: ConnectionHandle) -> Bool { connections[Int(handle.slot)].callsInFlight == 0 }
+
   public func timerFired(token: UInt64, now: MonotonicTime) {}
 
   public func roundEnded(now: MonotonicTime) -> Bool {

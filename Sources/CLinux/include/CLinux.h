@@ -9,4 +9,7 @@
 // accept4 with close-on-exec and non-blocking set; -1 and errno on failure.
 int martlet_accept(int listener, struct sockaddr *address, socklen_t *length);
 
+// Cores in the affinity mask of this process; 0 when it cannot be read.
+int martlet_affinity_count(void);
+
 #endif
