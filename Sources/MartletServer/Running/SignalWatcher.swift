@@ -3,13 +3,13 @@ import Glibc
 
 /// Turns signals of the process into calls on a Dispatch queue; SIGPIPE is ignored, since a write to a socket whose
 /// peer has gone reports EPIPE.
-final class SignalWatcher {
+public final class SignalWatcher {
   private var sources: [any DispatchSourceSignal] = []
   private let queue = DispatchQueue(label: "martlet.signals")
 
-  init() { signal(SIGPIPE, SIG_IGN) }
+  public init() { signal(SIGPIPE, SIG_IGN) }
 
-  func on(_ number: Int32, _ action: @escaping @Sendable () -> Void) {
+  public func on(_ number: Int32, _ action: @escaping @Sendable () -> Void) {
     // The default action would end the process before the source sees the signal.
     signal(number, SIG_IGN)
     let source = DispatchSource.makeSignalSource(signal: number, queue: queue)

@@ -1,0 +1,164 @@
+import ArgumentParser
+import Foundation
+import Logging
+import MartletCore
+import MartletServer
+
+struct Serve: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Serves the models of a directory until it is told to end.",
+    discussion: """
+      Prints one line when it is ready, with the addresses it listens on. SIGTERM and SIGINT drain: readiness goes
+      first, calls in flight are answered, later ones refused with UNAVAILABLE; a second signal ends at once. SIGHUP
+      reads the models again.
+
+      EXAMPLES:
+        martlet serve --models models
+        martlet serve --models models --listen tcp://127.0.0.1:9001 --listen unix:/run/martlet.sock
+        martlet serve --config deployment/martlet.yaml --check
+
+      EXIT CODES:
+        0  ended after a drain, or --check found every model good
+        1  a model did not load (--check), or a second signal
+        2  the command line or the configuration is wrong
+        3  the server could not start: an address is taken, the models cannot be read
+      """)
+
+  @Option(name: .long, help: ArgumentHelp("Directory of NAME/VERSION/model.onnx folders.", valueName: "directory"))
+  var models: String?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp("Address for calls: tcp://HOST:PORT or unix:PATH; may be repeated.", valueName: "address"))
+  var listen: [String] = []
+
+  @Option(
+    name: .long, help: ArgumentHelp("HOST:PORT of /metrics, /livez and /readyz; off for none.", valueName: "address"))
+  var admin: String?
+
+  @Flag(name: .long, help: "Let the admin address be reachable from other machines.")
+  var adminAllowRemote = false
+
+  @Option(name: .long, help: ArgumentHelp("Configuration file (YAML).", valueName: "file"))
+  var config: String?
+
+  @Option(name: .long, help: ArgumentHelp("epoll or dispatch.", valueName: "poller"))
+  var poller: String?
+
+  @Option(
+    name: .long, help: ArgumentHelp("Threads that own connections; auto for the usable cores.", valueName: "count"))
+  var reactors: String?
+
+  @Option(
+    name: .long, help: ArgumentHelp("Threads for long batches; auto for a quarter of the cores.", valueName: "count"))
+  var scorers: String?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "Any key of the configuration, --set limits.max_connections=100 for example.", valueName: "key=value"))
+  var set: [String] = []
+
+  @Flag(name: .long, help: "Load every model, report and exit.")
+  var check = false
+
+  @Flag(name: .long, help: "Show the settings in effect and where each came from, and exit.")
+  var printConfig = false
+
+  func run() async throws {
+    let configuration: ServerConfiguration
+    do {
+      configuration = try ServerConfiguration.load(
+        file: config, environment: ProcessInfo.processInfo.environment, overrides: try overrides())
+    } catch {
+      throw Exit.failed(2, "\(error)")
+    }
+    if printConfig {
+      print(configuration.renderEffective(), terminator: "")
+      return
+    }
+    LoggingSystem.bootstrap(StreamLogHandler.standardError)
+    let logger = Logger(label: "martlet")
+    let server = Server(configuration, logger: logger)
+    if check { return try report(server) }
+    try await serve(server, logger)
+  }
+
+  private func overrides() throws -> [ConfigurationOverride] {
+    var overrides: [ConfigurationOverride] = []
+    func add(_ path: String, _ value: String?, _ flag: String) {
+      if let value { overrides.append(ConfigurationOverride(path: path, value: value, flag: flag)) }
+    }
+    for address in listen { add("listen", address, "--listen") }
+    add("models.directory", models, "--models")
+    add("admin.address", admin, "--admin")
+    if adminAllowRemote { add("admin.allow_remote", "true", "--admin-allow-remote") }
+    add("poller", poller, "--poller")
+    add("reactors", reactors, "--reactors")
+    add("scorers", scorers, "--scorers")
+    for setting in set {
+      guard let equals = setting.firstIndex(of: "=") else {
+        throw ValidationError("--set \(setting): KEY=VALUE is expected")
+      }
+      add(String(setting[..<equals]), String(setting[setting.index(after: equals)...]), "--set")
+    }
+    return overrides
+  }
+
+  private func report(_ server: Server) throws {
+    let states: [ModelState]
+    do { states = try server.check() } catch { throw Exit.failed(3, "\(error)") }
+    for state in states {
+      let version = state.version.isEmpty ? "" : " version \(state.version)"
+      print("\(state.name)\(version): \(state.state)\(state.reason.isEmpty ? "" : " (\(state.reason))")")
+    }
+    let bad = states.filter { $0.state != "READY" || !$0.reason.isEmpty }
+    guard bad.isEmpty, !states.isEmpty else {
+      throw Exit.failed(
+        1, states.isEmpty ? "the repository holds no model" : "\(bad.count) of \(states.count) versions did not load")
+    }
+  }
+
+  private func serve(_ server: Server, _ logger: Logger) async throws {
+    let (signals, continuation) = AsyncStream.makeStream(of: Int32.self)
+    let watcher = SignalWatcher()
+    for number in [SIGTERM, SIGINT, SIGHUP] { watcher.on(number) { continuation.yield(number) } }
+    do {
+      try await server.start()
+    } catch {
+      throw Exit.failed(3, (error as? Status)?.message ?? "\(error)")
+    }
+    let listening = server.addresses.map(\.description).joined(separator: " ")
+    let admin = server.adminAddress.map { " admin http://\($0)" } ?? ""
+    print("martlet \(Version.text) ready: \(listening)\(admin)")
+    fflush(nil)
+    var isDraining = false
+    for await number in signals {
+      if number == SIGHUP {
+        if !isDraining { server.reload() }
+        continue
+      }
+      if isDraining {
+        logger.warning("second signal: ending at once")
+        _exit(1)
+      }
+      isDraining = true
+      logger.notice("draining", metadata: ["signal": "\(number)"])
+      Task {
+        let left = await server.drain()
+        logger.notice("drained", metadata: ["connections_left": "\(left)"])
+        continuation.finish()
+      }
+    }
+    withExtendedLifetime(watcher) {}
+  }
+}
+
+/// How this command ends when it does not end well.
+private enum Exit {
+  /// Writes the message to standard error and gives the error that ends the process with `code`.
+  static func failed(_ code: Int32, _ message: String) -> ExitCode {
+    FileHandle.standardError.write(Data("martlet: \(message)\n".utf8))
+    return ExitCode(code)
+  }
+}
