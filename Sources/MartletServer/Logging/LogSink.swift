@@ -1,0 +1,121 @@
+import Dispatch
+import Glibc
+import Logging
+import Synchronization
+
+/// Writes lines from any thread to a descriptor without making that thread wait: a serial Dispatch queue formats and
+/// writes, at most so many lines wait for it, and at most so many are taken in a second. What is left out is counted,
+/// and a line says how many there were.
+final class LogSink: Sendable {
+  /// Lines that may wait while the descriptor blocks.
+  static let maximumBacklog = 1024
+
+  private let descriptor: Int32
+  private let format: ServerConfiguration.Logging.Format
+  private let linesPerSecond: UInt64
+  private let now: @Sendable () -> UInt64
+  private let queue = DispatchQueue(label: "martlet.log", qos: .utility)
+  private let waiting = Atomic<Int>(0)
+  private let dropped = Atomic<UInt64>(0)
+  /// The second in the upper half, the lines that were taken in it in the lower; one word, so that no thread locks.
+  private let window = Atomic<UInt64>(0)
+
+  /// - Parameters:
+  ///   - descriptor: where lines go; stays the caller's.
+  ///   - now: nanoseconds since 1970.
+  init(
+    descriptor: Int32, format: ServerConfiguration.Logging.Format, linesPerSecond: Int,
+    now: @escaping @Sendable () -> UInt64 = LogSink.wallClock
+  ) {
+    self.descriptor = descriptor
+    self.format = format
+    self.linesPerSecond = UInt64(linesPerSecond)
+    self.now = now
+  }
+
+  static func wallClock() -> UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+  }
+
+  /// Takes a line or drops it; returns at once either way.
+  func take(level: Logger.Level, label: String, message: String, metadata: Logger.Metadata) {
+    let time = now()
+    guard isWithinRate(time), enter() else {
+      // Whoever drops the first one sees to it that the number is told, also when nothing is logged afterwards.
+      if dropped.add(1, ordering: .relaxed).oldValue == 0 {
+        queue.asyncAfter(deadline: .now() + .seconds(1)) { self.tellDropped() }
+      }
+      return
+    }
+    let line = LogLine(time: time, level: level, label: label, message: message, metadata: metadata)
+    queue.async {
+      self.waiting.subtract(1, ordering: .relaxed)
+      self.write(line)
+    }
+  }
+
+  /// Waits until everything taken so far is written, a second at most.
+  func flush() {
+    let done = DispatchSemaphore(value: 0)
+    queue.async {
+      self.tellDropped()
+      done.signal()
+    }
+    _ = done.wait(timeout: .now() + .seconds(1))
+  }
+
+  private func enter() -> Bool {
+    if waiting.add(1, ordering: .relaxed).oldValue < Self.maximumBacklog { return true }
+    waiting.subtract(1, ordering: .relaxed)
+    return false
+  }
+
+  private func isWithinRate(_ time: UInt64) -> Bool {
+    let second = (time / 1_000_000_000) & 0xFFFF_FFFF
+    var known = window.load(ordering: .relaxed)
+    while true {
+      let count = known >> 32 == second ? known & 0xFFFF_FFFF : 0
+      guard count < linesPerSecond else { return false }
+      let (exchanged, original) = window.compareExchange(
+        expected: known, desired: second << 32 | (count + 1), ordering: .relaxed)
+      if exchanged { return true }
+      known = original
+    }
+  }
+
+  // MARK: On the queue
+
+  private func tellDropped() {
+    let count = dropped.exchange(0, ordering: .relaxed)
+    guard count > 0 else { return }
+    write(
+      LogLine(
+        time: now(), level: .warning, label: "martlet.log", message: "log lines were dropped",
+        metadata: ["lines": "\(count)"]))
+  }
+
+  private func write(_ line: LogLine) {
+    let bytes =
+      switch format {
+      case .text: line.text()
+      case .json: line.json()
+      }
+    bytes.withUnsafeBytes { buffer in
+      var rest = buffer[...]
+      while !rest.isEmpty {
+        let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        if count > 0 {
+          rest = rest.dropFirst(count)
+        } else if count < 0, errno == EAGAIN {
+          var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+          if poll(&wait, 1, 1000) <= 0 { return }
+        } else if count == 0 || errno != EINTR {
+          // Nobody reads the log; there is nowhere to say so.
+          return
+        }
+      }
+    }
+  }
+}
