@@ -100,7 +100,8 @@ let package = Package(
         "martlet", "MartletClient", "MartletServer", "MartletSockets", "MartletWire", "MartletCore", "CProtos",
         "CProtobufC",
       ]),
-    tests("MartletLoadTests", ["MartletLoad", "MartletClient", "MartletCore"]),
+    tests(
+      "MartletLoadTests", ["MartletLoad", "MartletClient", "MartletSockets", "MartletWire", "MartletCore"]),
     tests("MartletServerTests", ["MartletServer", "MartletRepository", "MartletCore"]),
   ]
 )

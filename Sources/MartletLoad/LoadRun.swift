@@ -77,11 +77,7 @@ public struct LoadRun: Sendable {
   private func measureFloor(
     requestBytes: Int, responseBytes: Int, _ progress: LoadProgress
   ) async throws(ClientError) -> LoadReport.Floor {
-    // As many bytes in frames as the calls have, and in answers as the model's answer: a field's head is 2 or 3 bytes.
-    let asked = max(0, responseBytes - 3)
-    let payload = NullRequest(
-      payload: [UInt8](repeating: 0x55, count: max(0, requestBytes - 60)), responseBytes: asked)
-    let calls = try CallSet(method: .null, payloads: [payload.encoded()], timeout: plan.timeout)
+    let calls = try Self.nullCalls(frameBytes: requestBytes, answerBytes: responseBytes, timeout: plan.timeout)
     var short = plan
     short.duration = min(Self.longestFloor, plan.duration / 5)
     short.warmup = short.duration / 4
@@ -91,6 +87,22 @@ public struct LoadRun: Sendable {
     return LoadReport.Floor(
       latency: Distribution(recorder.latency), requestBytes: calls.meanBytes, responseBytes: responseBytes,
       callsPerSecond: seconds > 0 ? Double(recorder.finished) / seconds : 0)
+  }
+
+  /// A call of `Null` with a frame of `frameBytes` and an answer of `answerBytes`, or as near as its fields allow.
+  private static func nullCalls(
+    frameBytes: Int, answerBytes: Int, timeout: Duration
+  ) throws(ClientError) -> CallSet {
+    // In the answer a payload has a tag and a length before it.
+    var asked = max(0, answerBytes - 2)
+    asked -= min(asked, max(0, asked + 1 + ProtobufWriter.varintSize(UInt64(asked)) - answerBytes))
+    func calls(payloadBytes: Int) throws(ClientError) -> CallSet {
+      let request = NullRequest(payload: [UInt8](repeating: 0x55, count: payloadBytes), responseBytes: asked)
+      return try CallSet(method: .null, payloads: [request.encoded()], timeout: timeout)
+    }
+    // The envelope's own bytes are what a first try shows.
+    let first = try calls(payloadBytes: frameBytes)
+    return try calls(payloadBytes: max(0, 2 * frameBytes - first.meanBytes))
   }
 
   private func report(

@@ -6,9 +6,9 @@ import MartletSockets
 /// One thread that sends the calls of a plan at their time and takes the answers: the I/O around `LoadSchedule` and
 /// `LoadRecorder`.
 ///
-/// It waits in the kernel while the next call is far and polls without waiting while it is near, since a timer wakes
-/// up to some milliseconds late. So at a few hundred calls a second and more an open loop keeps one core busy, which is
-/// what sending within microseconds of the schedule takes.
+/// It waits in the kernel while the next call is far and polls without waiting while it is near, since a timer is
+/// some milliseconds late. So at a few hundred calls a second and more an open loop keeps one core busy, which is what
+/// sending within microseconds of the schedule takes.
 final class LoadDriver: @unchecked Sendable {
   // Unchecked: everything below the channel is touched on the channel's thread only, or before it starts and after it
   // has stopped.
@@ -42,7 +42,7 @@ final class LoadDriver: @unchecked Sendable {
 
   private static let tickNanoseconds: UInt64 = 20_000_000
   /// How long before its time a call is waited for by polling: more than a timer of the reactor is late.
-  private static let pollingNanoseconds: UInt64 = 2_500_000
+  private static let pollingNanoseconds: UInt64 = 4_000_000
   private static let publishNanoseconds: UInt64 = 200_000_000
   /// Sends in one round, so that answers are read in between.
   private static let sendsPerRound = 256
@@ -99,9 +99,9 @@ final class LoadDriver: @unchecked Sendable {
     self.progress = progress
     var limits = SocketLimits()
     // A server that stands still is what a load may be there to see: the calls' timeout ends the wait, not these.
-    limits.writeTimeout = .seconds(86_400)
-    limits.idleTimeout = .seconds(86_400)
-    limits.firstByteTimeout = .seconds(86_400)
+    limits.writeTimeout = .zero
+    limits.idleTimeout = .zero
+    limits.frameTimeout = .zero
     channel = CallChannel(limits: limits)
     lanes = Array(repeating: Lane(), count: plan.connections)
     let inFlight: Int
