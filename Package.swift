@@ -85,7 +85,7 @@ let package = Package(
     tests("MartletBatchingTests", ["MartletBatching", "MartletCore"]),
     tests("MartletEngineTests", ["MartletEngine", "MartletFormats", "MartletCore"]),
     tests("MartletFormatsTests", ["MartletFormats", "MartletEngine", "MartletCore"]),
-    tests("MartletRepositoryTests", ["MartletRepository", "MartletCore"]),
+    tests("MartletRepositoryTests", ["MartletRepository", "MartletCore", logging]),
     tests(
       "MartletServicesTests",
       [

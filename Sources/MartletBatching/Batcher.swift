@@ -259,6 +259,7 @@ public final class Batcher {
     let lane = batch.lane
     lane.statistics.rows.add(UInt64(batch.scoredRows))
     statistics.score.observe(batch.scoringNanoseconds)
+    let began = MonotonicTime.now()
     for index in batch.calls.indices {
       let call = batch.calls[index]
       statistics.queue.observe(batch.scoringBegan.nanoseconds(since: call.arrived))
@@ -266,6 +267,7 @@ public final class Batcher {
       lane.queuedRows -= call.rows
       consumers[Int(call.consumer)].completed(call: index, of: batch)
     }
+    statistics.encode.observe(MonotonicTime.now().nanoseconds(since: began))
     lane.statistics.queuedRows.set(UInt64(lane.queuedRows))
     lane.statistics.callsInFlight.set(lane.statistics.callsInFlight.value - UInt64(batch.calls.count))
     lane.giveBack(batch)
@@ -276,6 +278,7 @@ public final class Batcher {
 public final class BatcherStatistics: MetricSource {
   public let queue = BucketHistogram.durations()
   public let score = BucketHistogram.durations()
+  public let encode = BucketHistogram.durations()
   public let refusedQueueFull = Counter()
   public let refusedMemory = Counter()
   public let refusedDeadline = Counter()
@@ -287,6 +290,7 @@ public final class BatcherStatistics: MetricSource {
     let help = "Time that a stage of a call takes."
     collector.histogram(stage, help: help, labels: [(name: "stage", value: "queue")], queue)
     collector.histogram(stage, help: help, labels: [(name: "stage", value: "score")], score)
+    collector.histogram(stage, help: help, labels: [(name: "stage", value: "encode")], encode)
     for (reason, counter) in [
       ("queue_full", refusedQueueFull), ("memory", refusedMemory), ("deadline", refusedDeadline),
     ] {

@@ -8,11 +8,14 @@ public final class Catalogue: Sendable {
     public let versions: [Model]
     /// Why there is no version, or why a newer one than the first is missing.
     public let reason: String
+    /// The server is not ready without it, whatever its policy is.
+    public let isRequired: Bool
 
-    public init(name: String, versions: [Model], reason: String) {
+    public init(name: String, versions: [Model], reason: String, isRequired: Bool = false) {
       self.name = name
       self.versions = versions
       self.reason = reason
+      self.isRequired = isRequired
     }
   }
 

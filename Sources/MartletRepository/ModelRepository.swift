@@ -44,6 +44,7 @@ public final class ModelRepository: Sendable {
     var failures: [Int: String] = [:]
     /// Taken out by a caller; stays so until it is loaded by name.
     var isUnloaded = false
+    var isRequired = false
     var reason = ""
   }
 
@@ -177,7 +178,8 @@ public final class ModelRepository: Sendable {
         let newestFailure = known.failures.max { $0.key < $1.key }
         return Catalogue.Entry(
           name: name, versions: versions,
-          reason: newestFailure.map { "version \($0.key): \($0.value)" } ?? known.reason)
+          reason: newestFailure.map { "version \($0.key): \($0.value)" } ?? known.reason,
+          isRequired: known.isRequired)
       })
     contents.withLock {
       $0.models = models
@@ -204,6 +206,7 @@ public final class ModelRepository: Sendable {
       logger.error("model configuration refused", metadata: ["model": "\(entry.name)", "reason": "\(error)"])
       return
     }
+    known.isRequired = configuration.readiness.required
     for version in entry.versions {
       do {
         let path = try version.file.get()

@@ -39,13 +39,10 @@ public final class ServerState: Sendable {
     guard !isDraining else { return (false, "shutting down") }
     let catalogue = repository.catalogue
     let missing = catalogue.entries.filter(\.versions.isEmpty)
-    switch policy {
-    case .all:
-      guard let first = missing.first else { return (true, "") }
+    if let first = missing.first(where: { policy == .all || $0.isRequired }) {
       return (false, "model \"\(first.name)\" is not ready: \(first.reason)")
-    case .any:
-      if catalogue.models.isEmpty, !missing.isEmpty { return (false, "no model is ready") }
-      return (true, "")
     }
+    if catalogue.models.isEmpty, !missing.isEmpty { return (false, "no model is ready") }
+    return (true, "")
   }
 }

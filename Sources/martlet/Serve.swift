@@ -119,38 +119,55 @@ struct Serve: AsyncParsableCommand {
     }
   }
 
+  private enum Event: Sendable {
+    case started
+    case failed(String)
+    case signal(Int32)
+    case drained(connectionsLeft: Int)
+  }
+
   private func serve(_ server: Server, _ logger: Logger) async throws {
-    let (signals, continuation) = AsyncStream.makeStream(of: Int32.self)
+    let (events, continuation) = AsyncStream.makeStream(of: Event.self)
     let watcher = SignalWatcher()
-    for number in [SIGTERM, SIGINT, SIGHUP] { watcher.on(number) { continuation.yield(number) } }
-    do {
-      try await server.start()
-    } catch {
-      throw Exit.failed(3, (error as? Status)?.message ?? "\(error)")
+    for number in [SIGTERM, SIGINT, SIGHUP] { watcher.on(number) { continuation.yield(.signal(number)) } }
+    Task {
+      do {
+        try await server.start()
+        continuation.yield(.started)
+      } catch {
+        continuation.yield(.failed((error as? Status)?.message ?? "\(error)"))
+      }
     }
-    let listening = server.addresses.map(\.description).joined(separator: " ")
-    let admin = server.adminAddress.map { " admin http://\($0)" } ?? ""
-    print("martlet \(Version.text) ready: \(listening)\(admin)")
-    fflush(nil)
+    var isStarted = false
     var isDraining = false
-    for await number in signals {
-      if number == SIGHUP {
-        if !isDraining { server.reload() }
-        continue
-      }
-      if isDraining {
-        logger.warning("second signal: ending at once")
-        _exit(1)
-      }
-      isDraining = true
-      logger.notice("draining", metadata: ["signal": "\(number)"])
-      Task {
-        let left = await server.drain()
+    for await event in events {
+      switch event {
+      case .started:
+        isStarted = true
+        announce(server)
+      case .failed(let reason): throw Exit.failed(3, reason)
+      case .signal(SIGHUP): if isStarted, !isDraining { server.reload() }
+      case .signal(let number):
+        guard isStarted, !isDraining else {
+          logger.warning("ending at once", metadata: ["signal": "\(number)", "draining": "\(isDraining)"])
+          _exit(isDraining ? 1 : 0)
+        }
+        isDraining = true
+        logger.notice("draining", metadata: ["signal": "\(number)"])
+        Task { continuation.yield(.drained(connectionsLeft: await server.drain())) }
+      case .drained(let left):
         logger.notice("drained", metadata: ["connections_left": "\(left)"])
         continuation.finish()
       }
     }
     withExtendedLifetime(watcher) {}
+  }
+
+  private func announce(_ server: Server) {
+    let listening = server.addresses.map(\.description).joined(separator: " ")
+    let admin = server.adminAddress.map { " admin http://\($0)" } ?? ""
+    print("martlet \(Version.text) ready: \(listening)\(admin)")
+    fflush(nil)
   }
 }
 

@@ -1,0 +1,211 @@
+import Foundation
+import Logging
+import MartletCore
+import Synchronization
+import Testing
+
+@testable import MartletRepository
+
+/// A repository in a temporary directory, filled with copies of the committed models.
+private final class Bench {
+  static let models = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().appending(path: "models")
+
+  let directory: URL
+  let repository: ModelRepository
+  let published = Published()
+
+  final class Published: Sendable { let catalogues = Mutex<[Catalogue]>([]) }
+
+  init() throws {
+    directory = FileManager.default.temporaryDirectory.appending(path: "martlet-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    repository = ModelRepository(
+      options: .init(directory: directory.path(), modelFileBytes: 1 << 20),
+      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    let published = self.published
+    repository.publish { catalogue, done in
+      published.catalogues.withLock { $0.append(catalogue) }
+      done()
+    }
+  }
+
+  deinit { try? FileManager.default.removeItem(at: directory) }
+
+  func put(_ name: String, _ version: Int, from model: String = "caravan-response") throws {
+    let target = directory.appending(path: "\(name)/\(version)")
+    try FileManager.default.createDirectory(at: target, withIntermediateDirectories: true)
+    let source = Self.models.appending(path: "\(model)/1/model.onnx")
+    try FileManager.default.copyItem(at: source, to: target.appending(path: "model.onnx"))
+  }
+
+  func write(_ path: String, _ text: String) throws {
+    let file = directory.appending(path: path)
+    try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try Data(text.utf8).write(to: file)
+  }
+
+  func change(_ name: String, _ work: (String, @escaping @Sendable (Result<Void, Status>) -> Void) -> Void) -> Status? {
+    let finished = DispatchSemaphore(value: 0)
+    let outcome = Outcome()
+    work(name) { result in
+      outcome.result.withLock { $0 = result }
+      finished.signal()
+    }
+    finished.wait()
+    guard case .failure(let status) = outcome.result.withLock({ $0 }) else { return nil }
+    return status
+  }
+
+  private final class Outcome: Sendable { let result = Mutex<Result<Void, Status>>(.success(())) }
+
+  var states: [String] { repository.states.map { "\($0.name) \($0.version) \($0.state)" } }
+
+  func find(_ name: String, _ version: String = "") throws(Status) -> Model {
+    let catalogue = repository.catalogue
+    let name = Array(name.utf8)
+    let version = Array(version.utf8)
+    let found = name.withUnsafeBytes { name in
+      version.withUnsafeBytes { version in
+        Result { () throws(Status) in try catalogue.find(name: name, version: version) }
+      }
+    }
+    return catalogue.models[try found.get()]
+  }
+}
+
+@Suite("Model repository")
+struct ModelRepositoryTests {
+  @Test("a directory of NAME/VERSION/model.onnx is all that is needed, and the highest version serves")
+  func plain() throws {
+    let bench = try Bench()
+    try bench.put("a", 1)
+    try bench.put("a", 10)
+    try bench.put("a", 9)
+    try bench.put("b", 3, from: "credit-risk")
+    try bench.write("training/train.py", "not a model")
+    try bench.write("README.md", "not a model either")
+    try bench.write("a/notes/x", "nor this")
+    try bench.repository.reloadAndWait()
+    #expect(bench.states == ["a 1 READY", "a 9 READY", "a 10 READY", "b 3 READY"])
+    #expect(try bench.find("a").version == 10)
+    #expect(try bench.find("a", "9").version == 9)
+    #expect(try bench.find("b").signature.inputs.count == 20)
+    #expect(throws: Status.self) { try bench.find("a", "2") }
+    #expect(throws: Status.self) { try bench.find("a", "09") }
+    #expect(throws: Status.self) { try bench.find("training") }
+  }
+
+  @Test("a bad model is one clear reason, and the others serve")
+  func bad() throws {
+    let bench = try Bench()
+    try bench.put("good", 1)
+    try bench.write("garbage/1/model.onnx", "this is no model")
+    try bench.write("empty/1/notes.txt", "")
+    try bench.put("two", 1)
+    try bench.write("two/1/model.txt", "x")
+    try bench.put("configured", 1)
+    try bench.write("configured/model.yaml", "owner: me\nownr: you\n")
+    try bench.write("large/1/model.onnx", String(repeating: "x", count: (1 << 20) + 1))
+    try bench.repository.reloadAndWait()
+    #expect(
+      bench.states == [
+        "configured 1 UNAVAILABLE", "empty 1 UNAVAILABLE", "garbage 1 UNAVAILABLE", "good 1 READY",
+        "large 1 UNAVAILABLE", "two 1 UNAVAILABLE",
+      ])
+    let reasons = Dictionary(uniqueKeysWithValues: bench.repository.states.map { ($0.name, $0.reason) })
+    #expect(reasons["configured"]?.contains("ownr") == true)
+    #expect(reasons["empty"]?.contains("model.*") == true)
+    #expect(reasons["large"]?.contains("1048577") == true)
+    #expect(reasons["two"]?.contains("model.txt") == true)
+    #expect(reasons["garbage"]?.isEmpty == false)
+    let status = #expect(throws: Status.self) { try bench.find("garbage") }
+    #expect(status?.code == .unavailable)
+  }
+
+  @Test("a reload loads what is new or changed, keeps what is not, and drops what is gone")
+  func reload() throws {
+    let bench = try Bench()
+    try bench.put("a", 1)
+    try bench.put("b", 1)
+    try bench.repository.reloadAndWait()
+    let first = try bench.find("a")
+    try bench.put("a", 2)
+    try bench.write("a/3/model.onnx", "broken")
+    try FileManager.default.removeItem(at: bench.directory.appending(path: "b"))
+    try bench.repository.reloadAndWait()
+    #expect(bench.states == ["a 1 READY", "a 2 READY", "a 3 UNAVAILABLE"])
+    #expect(try bench.find("a").version == 2)
+    #expect(try bench.find("a", "1") === first)
+    #expect(throws: Status.self) { try bench.find("b") }
+    // A file that is replaced by a bad one does not take the good one out.
+    let second = try bench.find("a", "2")
+    try bench.write("a/2/model.onnx", "broken as well")
+    try bench.repository.reloadAndWait()
+    #expect(try bench.find("a") === second)
+    #expect(bench.repository.states.first { $0.version == "2" }?.reason.contains("on disk") == true)
+  }
+
+  @Test("a model that was unloaded stays out until it is loaded by name")
+  func unload() throws {
+    let bench = try Bench()
+    try bench.put("a", 1)
+    try bench.repository.reloadAndWait()
+    #expect(bench.change("a", bench.repository.unload) == nil)
+    #expect(bench.states == ["a  UNAVAILABLE"])
+    #expect(throws: Status.self) { try bench.find("a") }
+    try bench.repository.reloadAndWait()
+    #expect(bench.states == ["a  UNAVAILABLE"])
+    #expect(bench.change("a", bench.repository.load) == nil)
+    #expect(bench.states == ["a 1 READY"])
+    #expect(bench.change("nobody", bench.repository.load)?.code == .notFound)
+    #expect(bench.change("nobody", bench.repository.unload)?.code == .notFound)
+    #expect(bench.change("../a", bench.repository.load)?.code == .notFound)
+    try bench.write("bad/1/model.onnx", "x")
+    #expect(bench.change("bad", bench.repository.load)?.code == .invalidArgument)
+  }
+
+  @Test("every change publishes a new catalogue, and the old one stays as it was")
+  func published() throws {
+    let bench = try Bench()
+    try bench.put("a", 1)
+    try bench.repository.reloadAndWait()
+    let old = bench.repository.catalogue
+    try bench.put("a", 2)
+    try bench.repository.reloadAndWait()
+    #expect(old.models.count == 1)
+    #expect(bench.published.catalogues.withLock { $0.map(\.models.count) } == [1, 2])
+  }
+
+  @Test("a repository that cannot be read is an error")
+  func unreadable() throws {
+    let repository = ModelRepository(
+      options: .init(directory: "/nonexistent/models"), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    let status = #expect(throws: Status.self) { try repository.reloadAndWait() }
+    #expect(status?.code == .failedPrecondition)
+    #expect(status?.message.contains("/nonexistent/models") == true)
+  }
+}
+
+@Suite("Names")
+struct NameIndexTests {
+  @Test("every name is found at its place, with a right, wrong or absurd guess", arguments: [0, 1, 5, 1_000])
+  func names(_ count: Int) {
+    let names = (0..<count).map { "feature \($0)" }
+    let index = NameIndex(names)
+    func find(_ name: String, _ guess: Int) -> Int? {
+      Array(name.utf8).withUnsafeBytes { index.find($0, guess: guess) }
+    }
+    for (place, name) in names.enumerated() {
+      for guess in [place, 0, 1_000_000] { #expect(find(name, guess) == place) }
+    }
+    #expect(find("feature", 0) == nil)
+    #expect(find("", 0) == nil)
+  }
+
+  @Test("a digest is SHA-256")
+  func digest() {
+    let abc = Array("abc".utf8).withUnsafeBytes { Digest.sha256($0) }
+    #expect(abc == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+  }
+}
