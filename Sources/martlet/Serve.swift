@@ -21,7 +21,7 @@ struct Serve: AsyncParsableCommand {
         0  ended after a drain, or --check found every model good
         1  a model did not load (--check), or a second signal
         2  the command line or the configuration is wrong
-        3  the server could not start: an address is taken, the models cannot be read
+        5  the server could not start: an address is taken, the models cannot be read
       """)
 
   @Option(name: .long, help: ArgumentHelp("Directory of NAME/VERSION/model.onnx folders.", valueName: "directory"))
@@ -71,17 +71,19 @@ struct Serve: AsyncParsableCommand {
       configuration = try ServerConfiguration.load(
         file: config, environment: ProcessInfo.processInfo.environment, overrides: try overrides())
     } catch {
-      throw Exit.failed(2, "\(error)")
+      throw Failure(.usage, "\(error)")
     }
     if printConfig {
       print(configuration.renderEffective(), terminator: "")
       return
     }
-    LoggingSystem.bootstrap(StreamLogHandler.standardError)
-    let logger = Logger(label: "martlet")
+    let logging = ServerLogging(configuration.logging)
+    logging.bootstrap()
+    defer { logging.flush() }
+    let logger = logging.logger(label: "martlet")
     let server = Server(configuration, logger: logger)
     if check { return try report(server) }
-    try await serve(server, logger)
+    try await serve(server, logger, logging)
   }
 
   private func overrides() throws -> [ConfigurationOverride] {
@@ -107,15 +109,16 @@ struct Serve: AsyncParsableCommand {
 
   private func report(_ server: Server) throws {
     let states: [ModelState]
-    do { states = try server.check() } catch { throw Exit.failed(3, "\(error)") }
+    do { states = try server.check() } catch { throw Failure(.failed, "\(error)") }
     for state in states {
       let version = state.version.isEmpty ? "" : " version \(state.version)"
       print("\(state.name)\(version): \(state.state)\(state.reason.isEmpty ? "" : " (\(state.reason))")")
     }
     let bad = states.filter { $0.state != "READY" || !$0.reason.isEmpty }
     guard bad.isEmpty, !states.isEmpty else {
-      throw Exit.failed(
-        1, states.isEmpty ? "the repository holds no model" : "\(bad.count) of \(states.count) versions did not load")
+      throw Failure(
+        .negative,
+        states.isEmpty ? "the repository holds no model" : "\(bad.count) of \(states.count) versions did not load")
     }
   }
 
@@ -126,7 +129,7 @@ struct Serve: AsyncParsableCommand {
     case drained(connectionsLeft: Int)
   }
 
-  private func serve(_ server: Server, _ logger: Logger) async throws {
+  private func serve(_ server: Server, _ logger: Logger, _ logging: ServerLogging) async throws {
     let (events, continuation) = AsyncStream.makeStream(of: Event.self)
     let watcher = SignalWatcher()
     for number in [SIGTERM, SIGINT, SIGHUP] { watcher.on(number) { continuation.yield(.signal(number)) } }
@@ -145,11 +148,12 @@ struct Serve: AsyncParsableCommand {
       case .started:
         isStarted = true
         announce(server)
-      case .failed(let reason): throw Exit.failed(3, reason)
+      case .failed(let reason): throw Failure(.failed, reason)
       case .signal(SIGHUP): if isStarted, !isDraining { server.reload() }
       case .signal(let number):
         guard isStarted, !isDraining else {
           logger.warning("ending at once", metadata: ["signal": "\(number)", "draining": "\(isDraining)"])
+          logging.flush()
           _exit(isDraining ? 1 : 0)
         }
         isDraining = true
@@ -168,14 +172,5 @@ struct Serve: AsyncParsableCommand {
     let admin = server.adminAddress.map { " admin http://\($0)" } ?? ""
     print("martlet \(Version.text) ready: \(listening)\(admin)")
     fflush(nil)
-  }
-}
-
-/// How this command ends when it does not end well.
-private enum Exit {
-  /// Writes the message to standard error and gives the error that ends the process with `code`.
-  static func failed(_ code: Int32, _ message: String) -> ExitCode {
-    FileHandle.standardError.write(Data("martlet: \(message)\n".utf8))
-    return ExitCode(code)
   }
 }

@@ -32,6 +32,7 @@ public final class Server: @unchecked Sendable {
   private let limiter: ConnectionLimiter
   private var listeners: [Listener] = []
   private var admin: AdminServer?
+  private let notifier = SystemdNotifier(environment: ProcessInfo.processInfo.environment)
 
   public init(_ configuration: ServerConfiguration, logger: Logger) {
     self.configuration = configuration
@@ -111,6 +112,7 @@ public final class Server: @unchecked Sendable {
         })
     }
     state.markStarted()
+    notifier?.ready(status: "serving \(repository.catalogue.models.count) model versions")
     let readiness = state.readiness
     if !readiness.isReady { logger.warning("not ready", metadata: ["reason": "\(readiness.reason)"]) }
   }
@@ -142,9 +144,12 @@ public final class Server: @unchecked Sendable {
   public func reload() {
     let logger = self.logger
     let repository = self.repository
+    let notifier = self.notifier
+    notifier?.reloading()
     repository.reload { _ in
       let models = repository.catalogue.models.count
       logger.info("models reloaded", metadata: ["versions": "\(models)"])
+      notifier?.ready(status: "serving \(models) model versions")
     }
   }
 
@@ -155,6 +160,7 @@ public final class Server: @unchecked Sendable {
   /// - Returns: connections that were still open when the time was over.
   public func drain() async -> Int {
     state.markDraining()
+    notifier?.stopping(status: "answering what is in flight")
     let timeouts = configuration.timeouts
     if timeouts.grace > .zero { try? await Task.sleep(for: timeouts.grace) }
     for listener in listeners { listener.drainAndClose() }
