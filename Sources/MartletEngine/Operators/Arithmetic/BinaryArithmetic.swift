@@ -9,12 +9,13 @@ protocol ArithmeticFunction: SendableMetatype {
   static func apply<T: NumericElement>(_ a: T, _ b: T) -> T
   /// Whether the function divides whole numbers, which a divisor of 0 makes impossible.
   static var divides: Bool { get }
+  /// The kernel for elements of `type`; a requirement, so that it is made by code that is specialized for the function.
+  static func kernel(for type: ElementType) -> BinaryKernel?
 }
 
 extension ArithmeticFunction {
   static var divides: Bool { false }
 
-  /// The kernel for elements of `type`. Called on a concrete function, so that the loops are specialized for it.
   static func kernel(for type: ElementType) -> BinaryKernel? {
     switch type {
     case .float32: kernel(of: Float.self)
@@ -73,12 +74,19 @@ enum FlooredRemainder: ArithmeticFunction {
 
 enum Minimum: ArithmeticFunction {
   /// Not a number when either is, as ONNX Runtime has it.
-  static func apply<T: NumericElement>(_ a: T, _ b: T) -> T { a < b || a.isNotANumber ? a : b }
+  static func apply<T: NumericElement>(_ a: T, _ b: T) -> T {
+    // Two selections instead of one condition of two parts: those become branches, these vector instructions.
+    let lesser = a < b ? a : b
+    return a.isNotANumber ? a : lesser
+  }
 }
 
 enum Maximum: ArithmeticFunction {
   /// Not a number when either is, as ONNX Runtime has it.
-  static func apply<T: NumericElement>(_ a: T, _ b: T) -> T { a > b || a.isNotANumber ? a : b }
+  static func apply<T: NumericElement>(_ a: T, _ b: T) -> T {
+    let greater = a > b ? a : b
+    return a.isNotANumber ? a : greater
+  }
 }
 
 /// `Add`, `Sub`, `Mul` and `Div`: one function of two numbers, broadcast.

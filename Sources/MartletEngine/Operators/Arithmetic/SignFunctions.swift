@@ -3,10 +3,11 @@ import MartletCore
 /// A function of one number of any type.
 protocol NumericFunction: SendableMetatype {
   static func apply<T: NumericElement>(_ x: T) -> T
+  /// The kernel for elements of `type`; a requirement, so that it is made by code that is specialized for the function.
+  static func kernel(for type: ElementType) -> UnaryKernel?
 }
 
 extension NumericFunction {
-  /// The kernel for elements of `type`. Called on a concrete function, so that the loops are specialized for it.
   static func kernel(for type: ElementType) -> UnaryKernel? {
     switch type {
     case .float32: kernel(of: Float.self)

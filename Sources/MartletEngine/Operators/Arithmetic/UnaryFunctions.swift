@@ -8,10 +8,11 @@ typealias UnaryKernel =
 protocol FloatFunction: Sendable {
   init(_ node: GraphNode) throws(ModelError)
   func apply<T: FloatElement>(_ x: T) -> T
+  /// The kernel for elements of `type`; a requirement, so that it is made by code that is specialized for the function.
+  func kernel(for type: ElementType) -> UnaryKernel
 }
 
 extension FloatFunction {
-  /// The kernel for elements of `type`. Called on a concrete function, so that the loops are specialized for it.
   func kernel(for type: ElementType) -> UnaryKernel {
     type == .float32 ? kernel(of: Float.self) : kernel(of: Double.self)
   }

@@ -9,10 +9,11 @@ import MartletCore
 /// A question about two values of one type.
 protocol ComparisonFunction: SendableMetatype {
   static func apply<T: Comparable>(_ a: T, _ b: T) -> Bool
+  /// The kernel for elements of `type`; a requirement, so that it is made by code that is specialized for the function.
+  static func kernel(for type: ElementType) -> BinaryKernel?
 }
 
 extension ComparisonFunction {
-  /// The kernel for elements of `type`. Called on a concrete function, so that the loops are specialized for it.
   static func kernel(for type: ElementType) -> BinaryKernel? {
     switch type {
     case .float32: kernel(of: Float.self)

@@ -3,6 +3,8 @@ import MartletCore
 /// A function of two truth values, each 0 or 1.
 protocol LogicFunction: SendableMetatype {
   static func apply(_ a: UInt8, _ b: UInt8) -> UInt8
+  /// The kernel; a requirement, so that it is made by code that is specialized for the function.
+  static var kernel: BinaryKernel { get }
 }
 
 enum Conjunction: LogicFunction {
@@ -18,7 +20,6 @@ enum ExclusiveDisjunction: LogicFunction {
 }
 
 extension LogicFunction {
-  /// The kernel. Called on a concrete function, so that the loops are specialized for it.
   static var kernel: BinaryKernel {
     { (broadcast, a, b, result) throws(Status) in
       broadcast.map(a.bools, b.bools, to: result.bools) { apply($0, $1) }

@@ -1,8 +1,15 @@
 import MartletCore
 
+/// Writes positions along the middle of three dimensions; the tensor's type is the one it was made for.
+typealias ExtremumKernel =
+  @Sendable (_ input: Tensor, _ to: UnsafeMutablePointer<Int64>, _ outer: Int, _ size: Int, _ inner: Int) -> Void
+
 /// Which of two elements is the one to find.
 protocol ExtremumRule: SendableMetatype {
   static func beats<T: Comparable>(_ a: T, _ b: T) -> Bool
+  /// The kernel for elements of `type`, which finds the first or the `last` of equal ones; a requirement, so that it is
+  /// made by code that is specialized for the rule.
+  static func kernel(for type: ElementType, last: Bool) -> ExtremumKernel?
 }
 
 enum GreatestFirst: ExtremumRule {
@@ -14,24 +21,24 @@ enum LeastFirst: ExtremumRule {
 }
 
 extension ExtremumRule {
-  /// Finds positions along the middle of three dimensions. Called on a concrete rule, so that the loops are
-  /// specialized for it.
-  static func find(
-    _ input: Tensor, _ to: UnsafeMutablePointer<Int64>, outer: Int, size: Int, inner: Int, last: Bool
-  ) {
-    switch input.type {
-    case .float32: find(input.floats, to, outer, size, inner, last)
-    case .float64: find(input.doubles, to, outer, size, inner, last)
-    case .int64: find(input.pointer(as: Int64.self), to, outer, size, inner, last)
-    case .int32: find(input.pointer(as: Int32.self), to, outer, size, inner, last)
-    case .int16: find(input.pointer(as: Int16.self), to, outer, size, inner, last)
-    case .int8: find(input.pointer(as: Int8.self), to, outer, size, inner, last)
-    case .uint64: find(input.pointer(as: UInt64.self), to, outer, size, inner, last)
-    case .uint32: find(input.pointer(as: UInt32.self), to, outer, size, inner, last)
-    case .uint16: find(input.pointer(as: UInt16.self), to, outer, size, inner, last)
-    case .uint8: find(input.pointer(as: UInt8.self), to, outer, size, inner, last)
-    case .bool, .float16, .text: break
+  static func kernel(for type: ElementType, last: Bool) -> ExtremumKernel? {
+    switch type {
+    case .float32: kernel(of: Float.self, last)
+    case .float64: kernel(of: Double.self, last)
+    case .int64: kernel(of: Int64.self, last)
+    case .int32: kernel(of: Int32.self, last)
+    case .int16: kernel(of: Int16.self, last)
+    case .int8: kernel(of: Int8.self, last)
+    case .uint64: kernel(of: UInt64.self, last)
+    case .uint32: kernel(of: UInt32.self, last)
+    case .uint16: kernel(of: UInt16.self, last)
+    case .uint8: kernel(of: UInt8.self, last)
+    case .bool, .float16, .text: nil
     }
+  }
+
+  private static func kernel<T: NumericElement>(of type: T.Type, _ last: Bool) -> ExtremumKernel {
+    { input, to, outer, size, inner in find(input.pointer(as: T.self), to, outer, size, inner, last) }
   }
 
   private static func find<T: NumericElement>(
@@ -40,14 +47,23 @@ extension ExtremumRule {
     for block in 0..<outer {
       for column in 0..<inner {
         let start = from + (block * size * inner + column)
+        // Finding the value and then its place predicts better than carrying the place along. A first element that
+        // is not a number stays and equals nothing, one behind it never wins, as in ONNX Runtime.
         var best = start.pointee
-        var position = 0
         for i in 1..<max(1, size) {
           let value = start[i * inner]
-          // A first element that is not a number stays, one behind it never wins, as in ONNX Runtime.
-          if beats(value, best) || (last && value == best) {
-            best = value
+          best = beats(value, best) ? value : best
+        }
+        var position = 0
+        if last {
+          for i in stride(from: size - 1, to: 0, by: -1) where start[i * inner] == best {
             position = i
+            break
+          }
+        } else {
+          for i in 0..<size where start[i * inner] == best {
+            position = i
+            break
           }
         }
         to[block * inner + column] = Int64(position)
@@ -60,14 +76,18 @@ extension ExtremumRule {
 final class ArgExtremumOperator<Rule: ExtremumRule>: Operator {
   private let axis: Int
   private let keeps: Bool
-  private let last: Bool
+  private let kernel: ExtremumKernel
 
   init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
     try context.requireInputs(1...1, of: node)
-    _ = try context.type(0, of: node, among: ElementType.numbers)
+    let type = try context.type(0, of: node, among: ElementType.numbers)
     axis = try node.axis(default: 0)
     keeps = try node.flag("keepdims", default: true)
-    last = node.opset >= 12 ? try node.flag("select_last_index", default: false) : false
+    let last = node.opset >= 12 ? try node.flag("select_last_index", default: false) : false
+    guard let kernel = Rule.kernel(for: type, last: last) else {
+      throw node.error("elements of type \(type) are not supported")
+    }
+    self.kernel = kernel
   }
 
   func run(_ context: RunContext) throws(Status) {
@@ -81,8 +101,7 @@ final class ArgExtremumOperator<Rule: ExtremumRule>: Operator {
     guard shape[axis] > 0 else {
       throw Status(.invalidArgument, "axis \(axis) of the shape \(shape) has no elements")
     }
-    Rule.find(
-      input, output.integers, outer: shape.product(0..<axis), size: shape[axis],
-      inner: shape.product((axis + 1)..<shape.rank), last: last)
+    kernel(
+      input, output.integers, shape.product(0..<axis), shape[axis], shape.product((axis + 1)..<shape.rank))
   }
 }

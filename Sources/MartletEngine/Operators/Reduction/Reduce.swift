@@ -10,10 +10,11 @@ typealias ReductionKernel =
 /// other engines choose differently.
 protocol ReductionFunction: SendableMetatype {
   static func apply<T: NumericElement>(_ elements: ReducedElements<T>) -> T
+  /// The kernel for elements of `type`; a requirement, so that it is made by code that is specialized for the function.
+  static func kernel(for type: ElementType) -> ReductionKernel?
 }
 
 extension ReductionFunction {
-  /// The kernel for elements of `type`. Called on a concrete function, so that the loops are specialized for it.
   static func kernel(for type: ElementType) -> ReductionKernel? {
     switch type {
     case .float32: kernel(of: Float.self)

@@ -23,6 +23,16 @@ struct Broadcast {
 
   /// Errors: INVALID_ARGUMENT when two sizes of a dimension differ and neither is 1.
   init(_ a: Shape, _ b: Shape, _ c: Shape = Shape()) throws(Status) {
+    if c.rank == 0, a == b || b.rank == 0 {
+      // The most frequent cases: one run without a look at the dimensions.
+      shape = a
+      let elements = a.elements
+      guard elements > 1 else { return }
+      sizes[0] = elements
+      strides[0] = Offsets(a: 1, b: b.rank == 0 ? 0 : 1, c: 0)
+      rank = 1
+      return
+    }
     let common = max(a.rank, b.rank, c.rank)
     for index in 0..<common {
       var size = 1
