@@ -5,7 +5,9 @@ extension MartletClient {
   ///
   /// A request larger than a frame, or of more rows than `maximumRowsPerCall`, goes out in parts; their answers are
   /// joined in order and come from one version of the model.
-  public func score(_ request: ScoreRequest, timeout: Duration? = nil) async throws(ClientError) -> ScoreResponse {
+  public func score(
+    _ request: ScoreRequest, timeout: Duration? = nil, retry: RetryPolicy? = nil
+  ) async throws(ClientError) -> ScoreResponse {
     let parts: [ScoreRequest]
     do throws(MessageError) {
       try request.validate()
@@ -15,9 +17,10 @@ extension MartletClient {
       throw ClientError(.invalidArgument, error.description)
     }
     guard parts.count > 1 else {
-      return try checked(try await call(.score, payload: request.encoded(), timeout: timeout), rows: request.rows)
+      let bytes = try await call(.score, payload: request.encoded(), timeout: timeout, retry: retry)
+      return try checked(bytes, rows: request.rows)
     }
-    return try await score(parts: parts, timeout: timeout)
+    return try await score(parts: parts, timeout: timeout, retry: retry)
   }
 
   /// What a model takes and gives.
@@ -27,14 +30,16 @@ extension MartletClient {
     try await call(.describe, DescribeRequest(model: model, version: version), timeout: timeout)
   }
 
-  private func score(parts: [ScoreRequest], timeout: Duration?) async throws(ClientError) -> ScoreResponse {
+  private func score(
+    parts: [ScoreRequest], timeout: Duration?, retry: RetryPolicy?
+  ) async throws(ClientError) -> ScoreResponse {
     let deadline = (timeout ?? configuration.timeout).map { ContinuousClock.now.advanced(by: $0) }
-    var responses = try await scoreAll(parts, deadline: deadline)
+    var responses = try await scoreAll(parts, deadline: deadline, retry: retry)
     // A new version may have begun to serve in between: then all parts are asked of the latest one that answered.
     if let latest = responses.last?.version, responses.contains(where: { $0.version != latest }) {
       var pinned = parts
       for index in pinned.indices { pinned[index].version = latest }
-      responses = try await scoreAll(pinned, deadline: deadline)
+      responses = try await scoreAll(pinned, deadline: deadline, retry: retry)
     }
     do throws(MessageError) {
       return try ScoreResponse.joining(responses)
@@ -45,7 +50,7 @@ extension MartletClient {
 
   /// The answers to `parts` in their order, a bounded number of them in flight.
   private func scoreAll(
-    _ parts: [ScoreRequest], deadline: ContinuousClock.Instant?
+    _ parts: [ScoreRequest], deadline: ContinuousClock.Instant?, retry: RetryPolicy?
   ) async throws(ClientError) -> [ScoreResponse] {
     let result = await withTaskGroup(of: (Int, Result<ScoreResponse, ClientError>).self) { group in
       func begin(_ index: Int) {
@@ -53,7 +58,7 @@ extension MartletClient {
         let left = deadline.map { max(.nanoseconds(1), ContinuousClock.now.duration(to: $0)) }
         group.addTask { [self] in
           do throws(ClientError) {
-            let bytes = try await call(.score, payload: part.encoded(), timeout: left)
+            let bytes = try await call(.score, payload: part.encoded(), timeout: left, retry: retry)
             return (index, .success(try checked(bytes, rows: part.rows)))
           } catch {
             return (index, .failure(error))

@@ -26,7 +26,7 @@ import Synchronization
 /// and its answer, if there is one, is dropped. Every error is a `ClientError`. One thread does the work of all calls.
 public final class MartletClient: Sendable {
   public let configuration: ClientConfiguration
-  private let dispatcher: CallDispatcher
+  let dispatcher: CallDispatcher
   private let nextCall = Atomic<UInt64>(1)
   /// Whether `close` was called. Submitting holds the lock too, so that no call is posted behind the last one.
   private let isClosed = Mutex(false)
@@ -82,9 +82,11 @@ public final class MartletClient: Sendable {
 
   /// Calls `method` with an encoded message and returns the encoded answer.
   ///
-  /// - Parameter timeout: how long all attempts together may take; without it, the configuration's.
+  /// - Parameters:
+  ///   - timeout: how long all attempts together may take; without it, the configuration's.
+  ///   - retry: when an attempt is made again; without it, the configuration's policy.
   public func call(
-    _ method: RPCMethod, payload: [UInt8], timeout: Duration? = nil
+    _ method: RPCMethod, payload: [UInt8], timeout: Duration? = nil, retry: RetryPolicy? = nil
   ) async throws(ClientError) -> [UInt8] {
     let deadline: MonotonicTime =
       if let timeout = timeout ?? configuration.timeout {
@@ -93,7 +95,8 @@ public final class MartletClient: Sendable {
         .distantFuture
       }
     let id = nextCall.add(1, ordering: .relaxed).oldValue
-    let call = PendingCall(id: id, method: method, payload: payload, deadline: deadline)
+    let call = PendingCall(
+      id: id, method: method, payload: payload, deadline: deadline, retry: retry ?? configuration.retry)
     let dispatcher = dispatcher
     let result = await withTaskCancellationHandler {
       await withCheckedContinuation { (continuation: CheckedContinuation<Result<[UInt8], ClientError>, Never>) in

@@ -147,7 +147,7 @@ final class CallDispatcher: @unchecked Sendable {
   private func attemptFailed(_ call: PendingCall, _ failure: RetryPolicy.Failure, _ error: ClientError) {
     let now = MonotonicTime.now()
     call.failedAttempts += 1
-    let time = configuration.retry.nextAttempt(
+    let time = call.retry.nextAttempt(
       after: failure, attempts: call.failedAttempts, isIdempotent: call.method.isIdempotent, now: now,
       deadline: call.deadline, using: &random)
     guard let time else {

@@ -19,6 +19,7 @@ final class PendingCall: @unchecked Sendable {
   let method: RPCMethod
   let payload: [UInt8]
   let deadline: MonotonicTime
+  let retry: RetryPolicy
   let isCancelled = Atomic<Bool>(false)
 
   var state = State.waiting
@@ -29,10 +30,11 @@ final class PendingCall: @unchecked Sendable {
   /// Takes the result, once.
   var finish: ((Result<[UInt8], ClientError>) -> Void)?
 
-  init(id: UInt64, method: RPCMethod, payload: [UInt8], deadline: MonotonicTime) {
+  init(id: UInt64, method: RPCMethod, payload: [UInt8], deadline: MonotonicTime, retry: RetryPolicy) {
     self.id = id
     self.method = method
     self.payload = payload
     self.deadline = deadline
+    self.retry = retry
   }
 }

@@ -20,11 +20,6 @@ struct ScorerOptions: ParsableArguments {
 
   func transport() throws -> any ScoreTransport {
     if let models { return try LocalScoreTransport(models: models) }
-    return RemoteScoreTransport(
-      try server.client {
-        // A file takes as long as it takes: a busy or restarting server is waited for, within each call's timeout.
-        $0.retry.maximumAttempts = 20
-        $0.retry.retriedCodes.insert(.resourceExhausted)
-      })
+    return RemoteScoreTransport(try server.client())
   }
 }

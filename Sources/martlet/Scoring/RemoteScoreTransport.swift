@@ -14,7 +14,11 @@ struct RemoteScoreTransport: ScoreTransport {
   }
 
   func score(_ request: ScoreRequest) async throws(ClientError) -> ScoreResponse {
-    try await client.score(request)
+    // A file takes as long as it takes: a busy or restarting server is waited for, within each call's timeout.
+    var patient = client.configuration.retry
+    patient.maximumAttempts = 20
+    patient.retriedCodes.insert(.resourceExhausted)
+    return try await client.score(request, retry: patient)
   }
 
   func close() async { await client.close() }
