@@ -23,6 +23,7 @@ let package = Package(
     .executable(name: "martlet", targets: ["martlet"]),
     .library(name: "MartletClient", targets: ["MartletClient"]),
     .library(name: "MartletServer", targets: ["MartletServer"]),
+    .library(name: "MartletServices", targets: ["MartletServices"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
