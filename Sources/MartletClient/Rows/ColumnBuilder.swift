@@ -25,11 +25,11 @@ struct ColumnBuilder: Sendable {
 
   /// Adds a row's cell.
   mutating func append(_ cell: InputRow.Cell, of row: InputRow) throws(Mismatch) {
-    let text = row.bytes[cell.range]
+    let text = row.bytes.span.extracting(cell.range)
     let isMissing =
       switch cell.kind {
       case .absent, .null: true
-      case .field: missing.contains { text.elementsEqual($0) }
+      case .field: isMissing(text)
       default: false
       }
     if isMissing {
@@ -110,7 +110,14 @@ struct ColumnBuilder: Sendable {
     }
   }
 
-  private mutating func append(_ text: ArraySlice<UInt8>, _ kind: InputRow.Cell.Kind) throws(Mismatch) {
+  private func isMissing(_ text: Span<UInt8>) -> Bool {
+    for index in missing.indices where missing[index].count == text.count {
+      if text.indices.allSatisfy({ text[$0] == missing[index][$0] }) { return true }
+    }
+    return false
+  }
+
+  private mutating func append(_ text: Span<UInt8>, _ kind: InputRow.Cell.Kind) throws(Mismatch) {
     // JSON says what a value is; a CSV's field is what its column is.
     let isNumber = kind == .field || kind == .number
     switch description.type {
@@ -126,7 +133,7 @@ struct ColumnBuilder: Sendable {
       integers.append(value)
     case .text, .unspecified:
       guard kind == .field || kind == .string else { throw mismatch(text, kind, "text") }
-      guard let value = String(validating: text, as: UTF8.self) else {
+      guard let value = text.withUnsafeBufferPointer({ String(validating: $0, as: UTF8.self) }) else {
         throw Mismatch(message: "text that is not UTF-8 came")
       }
       texts.append(value)
@@ -138,8 +145,9 @@ struct ColumnBuilder: Sendable {
     }
   }
 
-  private func mismatch(_ text: ArraySlice<UInt8>, _ kind: InputRow.Cell.Kind, _ expected: String) -> Mismatch {
-    let shown = String(decoding: text.prefix(60), as: UTF8.self) + (text.count > 60 ? "…" : "")
+  private func mismatch(_ text: Span<UInt8>, _ kind: InputRow.Cell.Kind, _ expected: String) -> Mismatch {
+    let head = text.extracting(first: 60).withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+    let shown = head + (text.count > 60 ? "…" : "")
     let came =
       switch kind {
       case .string: "the text \"\(shown)\""

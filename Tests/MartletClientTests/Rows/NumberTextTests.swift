@@ -3,7 +3,20 @@ import Testing
 @testable import MartletClient
 
 @Suite struct NumberTextTests {
-  private func bytes(_ text: String) -> ArraySlice<UInt8> { Array(text.utf8)[...] }
+  private func double(_ text: String) -> Double? {
+    let bytes = Array(text.utf8)
+    return NumberText.double(bytes.span)
+  }
+
+  private func integer(_ text: String) -> Int64? {
+    let bytes = Array(text.utf8)
+    return NumberText.integer(bytes.span)
+  }
+
+  private func boolean(_ text: String) -> Bool? {
+    let bytes = Array(text.utf8)
+    return NumberText.boolean(bytes.span)
+  }
 
   @Test(
     "decimals are rounded once to the nearest double",
@@ -15,37 +28,37 @@ import Testing
   func doubles(text: String) {
     let trimmed = text.filter { $0 != " " && $0 != "\t" }
     let expected = Double(trimmed.hasSuffix(".") ? trimmed + "0" : trimmed)
-    #expect(NumberText.double(bytes(text))?.bitPattern == expected?.bitPattern)
+    #expect(double(text)?.bitPattern == expected?.bitPattern)
   }
 
   @Test("words for what is not finite are numbers, other words are not")
   func words() {
-    #expect(NumberText.double(bytes("NaN"))?.isNaN == true)
-    #expect(NumberText.double(bytes("-Inf")) == -.infinity)
-    #expect(NumberText.double(bytes("+infinity")) == .infinity)
+    #expect(double("NaN")?.isNaN == true)
+    #expect(double("-Inf") == -.infinity)
+    #expect(double("+infinity") == .infinity)
     for text in ["", " ", "0x10", "1_000", "1,5", "1e", "e5", ".", "-", "12a", "nan(1)", "--1", "1 2", "NA"] {
-      #expect(NumberText.double(bytes(text)) == nil, "\(text)")
+      #expect(double(text) == nil, "\(text)")
     }
   }
 
   @Test("whole numbers are exact to 64 bits, and decimals are whole only when nothing is lost")
   func integers() {
-    #expect(NumberText.integer(bytes("9223372036854775807")) == .max)
-    #expect(NumberText.integer(bytes("-9223372036854775808")) == .min)
-    #expect(NumberText.integer(bytes("9223372036854775808")) == nil)
-    #expect(NumberText.integer(bytes("-9223372036854775809")) == nil)
-    #expect(NumberText.integer(bytes("+5")) == 5)
-    #expect(NumberText.integer(bytes("3.0")) == 3)
-    #expect(NumberText.integer(bytes("1e3")) == 1000)
-    #expect(NumberText.integer(bytes("3.5")) == nil)
-    #expect(NumberText.integer(bytes("1e30")) == nil)
-    for text in ["", "-", "x", "1x"] { #expect(NumberText.integer(bytes(text)) == nil, "\(text)") }
+    #expect(integer("9223372036854775807") == .max)
+    #expect(integer("-9223372036854775808") == .min)
+    #expect(integer("9223372036854775808") == nil)
+    #expect(integer("-9223372036854775809") == nil)
+    #expect(integer("+5") == 5)
+    #expect(integer("3.0") == 3)
+    #expect(integer("1e3") == 1000)
+    #expect(integer("3.5") == nil)
+    #expect(integer("1e30") == nil)
+    for text in ["", "-", "x", "1x"] { #expect(integer(text) == nil, "\(text)") }
   }
 
   @Test("true, false, 1 and 0 are booleans")
   func booleans() {
-    #expect(NumberText.boolean(bytes("True")) == true)
-    #expect(NumberText.boolean(bytes("0")) == false)
-    #expect(NumberText.boolean(bytes("yes")) == nil)
+    #expect(boolean("True") == true)
+    #expect(boolean("0") == false)
+    #expect(boolean("yes") == nil)
   }
 }
