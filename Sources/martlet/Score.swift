@@ -11,10 +11,11 @@ struct Score: AsyncParsableCommand {
       are one object a line. Results keep the order of the rows; a file of any length is scored in constant memory.
 
       Examples:
-        martlet score credit-risk --row '{"age_in_years": 35, "purpose": "business"}' --format json
-        martlet score credit-risk applicants.csv --keep id --format csv > scored.csv
-        zcat applicants.jsonl.gz | martlet score credit-risk - --format json
-        martlet score credit-risk applicants.csv --models models --on-error skip --rejects bad.csv
+        martlet score wine --row '{"alcohol": 12.5, "colour": "red"}'
+        martlet score wine wines.csv --keep id --format csv > scored.csv
+        zcat wines.jsonl.gz | martlet score wine - --format json
+        martlet score wine wines.csv --models models
+        martlet score wine wines.csv --on-error skip --rejects bad.csv
 
       A row that cannot be scored ends the run (--on-error stop), after the rows before it were written; with \
       --on-error skip the other rows are scored, and the exit code is 1 when any was rejected.

@@ -30,6 +30,9 @@ struct ScorePipeline: ~Copyable {
   private var rejectFile: RejectFile?
   private var progress: ProgressLine
   private var summary = Summary()
+  /// Where the kept columns stand among the reader's, of which the first `knownColumns` were looked at.
+  private var keptPlaces: [Int?]
+  private var knownColumns = 0
   /// Names of the columns, once they are known.
   private var columns: [String]?
   private var version = ""
@@ -41,6 +44,7 @@ struct ScorePipeline: ~Copyable {
     self.reader = reader
     self.builder = builder
     self.options = options
+    keptPlaces = options.keep.map { _ in nil }
     self.writer = writer
     self.output = output
     self.progress = progress
@@ -112,14 +116,15 @@ struct ScorePipeline: ~Copyable {
     return nil
   }
 
-  private func note(_ row: InputRow) -> ScoreBatch.Note {
+  private mutating func note(_ row: InputRow) -> ScoreBatch.Note {
+    if knownColumns < reader.columns.count {
+      let columns = reader.columns
+      knownColumns = columns.count
+      keptPlaces = options.keep.map { columns.firstIndex(of: $0) }
+    }
     var kept: [OutputCell] = []
-    for name in options.keep {
-      guard let place = reader.columns.firstIndex(of: name) else {
-        kept.append(.missing)
-        continue
-      }
-      let cell = row.cells[place]
+    for place in keptPlaces {
+      let cell = place.map { row.cells[$0] } ?? InputRow.Cell(.absent, 0..<0)
       switch cell.kind {
       case .absent, .null: kept.append(.missing)
       case .field, .string: kept.append(.text(row.text(cell)))
