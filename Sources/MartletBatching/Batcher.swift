@@ -12,6 +12,8 @@ public struct Reservation {
   public let batch: Batch
   public let firstRow: Int
   public let rows: Int
+  /// Where the texts of this call begin.
+  let texts: TextHeap.Position
   public var tile: Tile { batch.tile }
 }
 
@@ -97,12 +99,13 @@ public final class Batcher {
       lane.isActive = true
       active.append(lane)
     }
-    return Reservation(batch: batch, firstRow: first, rows: rows)
+    return Reservation(batch: batch, firstRow: first, rows: rows, texts: batch.tile.texts.position)
   }
 
-  /// Takes the last reservation back.
+  /// Takes the last reservation back, its texts with it.
   public func abandon(_ reservation: Reservation) {
     reservation.tile.rows = reservation.firstRow
+    reservation.tile.texts.rewind(to: reservation.texts)
     if reservation.firstRow == 0, reservation.batch.calls.isEmpty { discardOpen(reservation.batch.lane) }
   }
 

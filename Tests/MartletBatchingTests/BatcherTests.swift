@@ -201,6 +201,21 @@ struct BatcherTests {
     #expect(bench.batcher.isIdle)
   }
 
+  @Test("an abandoned reservation takes its texts with it")
+  func abandonedTexts() throws {
+    let bench = Bench()
+    try bench.call(0, [1])
+    let before = try bench.batcher.reserve(bench.lane, rows: 1, now: bench.now)
+    let text = Array(repeating: UInt8(ascii: "t"), count: 100_000)
+    for _ in 0..<10 { text.withUnsafeBytes { _ = before.tile.texts.store($0) } }
+    bench.batcher.abandon(before)
+    #expect(before.tile.texts.bytes == 0)
+    let after = try bench.batcher.reserve(bench.lane, rows: 1, now: bench.now)
+    let kept = Array("kept".utf8).withUnsafeBytes { after.tile.texts.store($0) }
+    #expect(kept.string == "kept" && after.tile.texts.bytes == 4)
+    bench.batcher.abandon(after)
+  }
+
   @Test("a model with a queue delay waits for it, or for its preferred rows")
   func delay() throws {
     let bench = Bench(BatchLimits(maximumDelayNanoseconds: 1_000, preferredRows: 3))

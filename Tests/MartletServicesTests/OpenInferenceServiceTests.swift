@@ -61,6 +61,16 @@ private func request(
 struct OpenInferenceServiceTests {
   private let bench = ServiceBench()
 
+  @Test("rows that did not come are refused before room is made for them", arguments: [false, true])
+  func rowsWithoutValues(isRaw: Bool) throws {
+    let bench = ServiceBench(rowsPerCall: 50_000_000)
+    var tensors = tensors()
+    for index in tensors.indices { tensors[index].shape[0] = 40_000_000 }
+    let refusal = try #require(bench.refusal(bench.inference, "ModelInfer", request(raw: isRaw, tensors)))
+    #expect(refusal.code == .invalidArgument)
+    #expect(refusal.message.contains("its shape asks for"))
+  }
+
   private func infer(_ payload: [UInt8]) throws -> UnsafeMutablePointer<Inference__ModelInferResponse> {
     let answer = try bench.call(bench.inference, "ModelInfer", payload)
     return try #require(inference__model_infer_response__unpack(nil, answer.count, answer))

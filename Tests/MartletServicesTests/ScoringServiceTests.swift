@@ -240,6 +240,14 @@ struct ScoringServiceTests {
     #expect(two.message.contains("2 fields"))
   }
 
+  @Test("rows that did not come are refused before room is made for them")
+  func rowsWithoutValues() throws {
+    let bench = ServiceBench(rowsPerCall: 50_000_000)
+    let refusal = try #require(bench.refusal(bench.scoring, "Score", request(rows: 40_000_000)))
+    #expect(refusal.code == .invalidArgument)
+    #expect(refusal.message.contains("2 values"))
+  }
+
   @Test("a model that is not there, or cannot be served, is told apart")
   func models() {
     #expect(refusal(request(model: "nobody"))?.code == .notFound)

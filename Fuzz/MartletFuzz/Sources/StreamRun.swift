@@ -8,7 +8,7 @@ struct StreamRun {
   private static let block = 1000
   private static let pastHeaderPercent = 90.0
   private static let reachedPercent = 50.0
-  private static let growthBytes = 8 << 20
+  private static let growthBytes = 4 << 20
 
   private let streams: Int
   private let seed: UInt64
@@ -78,7 +78,8 @@ struct StreamRun {
     let seconds = Double(MonotonicTime.now().nanoseconds(since: began)) * 1e-9
 
     print("streams            \(streams), \(bytes >> 10) KiB, \(Self.text(seconds, 1)) s")
-    print("slowest stream     \(Self.text(watchdog.slowestMilliseconds, 1)) ms")
+    let slowest = watchdog.slowestOne
+    print("slowest stream     number \(slowest.stream), \(Self.text(slowest.milliseconds, 1)) ms")
     for (name, number, wanted) in [
       ("past the header", pastHeader, Self.pastHeaderPercent), ("reached a service", reached, Self.reachedPercent),
     ] {

@@ -10,6 +10,7 @@ final class Watchdog: Sendable {
   private let began = Atomic<UInt64>(0)
   private let stream = Atomic<Int>(0)
   private let slowest = Atomic<UInt64>(0)
+  private let slowestStream = Atomic<Int>(0)
 
   func start() {
     var thread = pthread_t()
@@ -26,10 +27,16 @@ final class Watchdog: Sendable {
   func leave() {
     let took = Self.now() - began.load(ordering: .relaxed)
     began.store(0, ordering: .releasing)
-    if took > slowest.load(ordering: .relaxed) { slowest.store(took, ordering: .relaxed) }
+    if took > slowest.load(ordering: .relaxed) {
+      slowest.store(took, ordering: .relaxed)
+      slowestStream.store(stream.load(ordering: .relaxed), ordering: .relaxed)
+    }
   }
 
-  var slowestMilliseconds: Double { Double(slowest.load(ordering: .relaxed)) * 1e-6 }
+  /// The stream that took longest, and how long.
+  var slowestOne: (stream: Int, milliseconds: Double) {
+    (slowestStream.load(ordering: .relaxed), Double(slowest.load(ordering: .relaxed)) * 1e-6)
+  }
 
   fileprivate func watch() -> Never {
     while true {

@@ -1,6 +1,15 @@
 /// Bytes of texts, stored one behind the other in chunks that never move, so that a `TextRef` into it stays valid
 /// until `reset`. Confined to the owner of its tile.
 public final class TextHeap {
+  /// A moment in the filling of a heap.
+  public struct Position: Sendable {
+    fileprivate var chunk: Int
+    fileprivate var used: Int
+    fileprivate var bytes: Int
+  }
+
+  private static let keptBytes = 256 << 10
+
   private var chunks: [UnsafeMutableRawBufferPointer] = []
   private var current = 0
   private var used = 0
@@ -38,11 +47,22 @@ public final class TextHeap {
     return chunks[current].baseAddress!.advanced(by: used)
   }
 
-  /// Forgets all texts. Keeps one chunk of memory, so that one large batch does not hold its memory for ever.
+  public var position: Position { Position(chunk: current, used: used, bytes: bytes) }
+
+  /// Forgets the texts that were stored since `position` was read; their room is used again.
+  public func rewind(to position: Position) {
+    current = position.chunk
+    used = position.used
+    bytes = position.bytes
+  }
+
+  /// Forgets all texts. Keeps one chunk of memory that is not large, so that one batch does not hold its memory for
+  /// ever.
   public func reset() {
-    if chunks.count > 1 {
-      for chunk in chunks.dropFirst() { chunk.deallocate() }
-      chunks.removeSubrange(1...)
+    let kept = chunks.first.map { $0.count <= Self.keptBytes ? 1 : 0 } ?? 0
+    if chunks.count > kept {
+      for chunk in chunks.dropFirst(kept) { chunk.deallocate() }
+      chunks.removeSubrange(kept...)
     }
     current = 0
     used = 0

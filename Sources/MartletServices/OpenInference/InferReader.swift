@@ -13,7 +13,8 @@ struct InferReader {
 
   init() {}
 
-  /// Checks names, types and shapes. Before memory is taken.
+  /// Checks names, types, shapes and how many values came. Before memory is taken, and so that what is taken is in
+  /// proportion to what came.
   ///
   /// - Returns: the rows of the call.
   /// Errors: INVALID_ARGUMENT.
@@ -65,7 +66,22 @@ struct InferReader {
       throw Status(
         .invalidArgument, "raw_input_contents: \(raw) entries for \(inputs.count) inputs; one each is expected")
     }
-    return max(0, rows)
+    rows = max(0, rows)
+    for index in 0..<matched.count {
+      let input = inputs[Int(matched[index])]
+      let contents = request.pointee.inputs[index]!.pointee.contents
+      if raw == 0 {
+        try Self.checkCount(contents, input, rows * input.width)
+      } else {
+        guard contents == nil else {
+          throw Status(
+            .invalidArgument,
+            "inputs: \"\(input.name)\" has contents beside raw_input_contents; only one of them is expected")
+        }
+        try Self.checkCount(raw: request.pointee.raw_input_contents[index].len, input, rows * input.width)
+      }
+    }
+    return rows
   }
 
   /// Parameters that change what is asked for and that are not served must not be passed over in silence.
@@ -103,17 +119,11 @@ struct InferReader {
       let input = model.signature.inputs[number]
       let target = tile.input(number) + firstRow * tile.inputs[number].stride
       let count = rows * input.width
-      let contents = request.pointee.inputs[index]!.pointee.contents
       if request.pointee.n_raw_input_contents > 0 {
-        guard contents == nil else {
-          throw Status(
-            .invalidArgument,
-            "inputs: \"\(input.name)\" has contents beside raw_input_contents; only one of them is expected")
-        }
         let raw = UnsafeRawBufferPointer(request.pointee.raw_input_contents[index])
         try Self.fill(raw: raw, input, target, count, tile)
       } else {
-        try Self.fill(contents, input, target, count, tile)
+        try Self.fill(request.pointee.inputs[index]!.pointee.contents, input, target, count, tile)
       }
     }
   }
@@ -122,14 +132,46 @@ struct InferReader {
     Status(.invalidArgument, "inputs: \"\(input.name)\" has \(came); its shape asks for \(wanted)")
   }
 
+  private static func checkCount(raw bytes: Int, _ input: ModelSignature.Input, _ count: Int) throws(Status) {
+    if input.type == .text {
+      // Each has a length of four bytes in front.
+      guard bytes / 4 >= count else { throw wrongCount(input, "\(bytes) raw bytes", "\(count) texts") }
+      return
+    }
+    guard bytes == count * input.type.byteWidth else {
+      throw wrongCount(input, "\(bytes) raw bytes", "\(count * input.type.byteWidth)")
+    }
+  }
+
+  private static func checkCount(
+    _ contents: UnsafePointer<Inference__InferTensorContents>?, _ input: ModelSignature.Input, _ count: Int
+  ) throws(Status) {
+    guard let contents = contents?.pointee else {
+      guard count == 0 else { throw wrongCount(input, "no contents", "\(count) values") }
+      return
+    }
+    let came: Int
+    let field: String
+    switch input.type {
+    case .bool: (came, field) = (contents.n_bool_contents, "bool_contents")
+    case .int8, .int16, .int32: (came, field) = (contents.n_int_contents, "int_contents")
+    case .int64: (came, field) = (contents.n_int64_contents, "int64_contents")
+    case .uint8, .uint16, .uint32: (came, field) = (contents.n_uint_contents, "uint_contents")
+    case .uint64: (came, field) = (contents.n_uint64_contents, "uint64_contents")
+    case .float32: (came, field) = (contents.n_fp32_contents, "fp32_contents")
+    case .float64: (came, field) = (contents.n_fp64_contents, "fp64_contents")
+    case .text: (came, field) = (contents.n_bytes_contents, "bytes_contents")
+    case .float16:
+      throw Status(.invalidArgument, "inputs: \"\(input.name)\" is FP16, which has raw contents only")
+    }
+    guard came == count else { throw wrongCount(input, "\(came) values in \(field)", "\(count)") }
+  }
+
   private static func fill(
     raw: UnsafeRawBufferPointer, _ input: ModelSignature.Input, _ target: UnsafeMutableRawPointer, _ count: Int,
     _ tile: Tile
   ) throws(Status) {
     if input.type == .text { return try fill(rawTexts: raw, input, target, count, tile) }
-    guard raw.count == count * input.type.byteWidth else {
-      throw wrongCount(input, "\(raw.count) raw bytes", "\(count * input.type.byteWidth)")
-    }
     guard let source = raw.baseAddress, raw.count > 0 else { return }
     if input.type == .bool, let bad = raw.first(where: { $0 > 1 }) {
       throw Status(.invalidArgument, "inputs: \"\(input.name)\" has a BOOL byte of \(bad); 0 or 1 is expected")
@@ -174,26 +216,8 @@ struct InferReader {
     _ contents: UnsafePointer<Inference__InferTensorContents>?, _ input: ModelSignature.Input,
     _ target: UnsafeMutableRawPointer, _ count: Int, _ tile: Tile
   ) throws(Status) {
-    guard let contents = contents?.pointee else {
-      guard count == 0 else { throw wrongCount(input, "no contents", "\(count) values") }
-      return
-    }
-    let came: Int
-    let field: String
-    switch input.type {
-    case .bool: (came, field) = (contents.n_bool_contents, "bool_contents")
-    case .int8, .int16, .int32: (came, field) = (contents.n_int_contents, "int_contents")
-    case .int64: (came, field) = (contents.n_int64_contents, "int64_contents")
-    case .uint8, .uint16, .uint32: (came, field) = (contents.n_uint_contents, "uint_contents")
-    case .uint64: (came, field) = (contents.n_uint64_contents, "uint64_contents")
-    case .float32: (came, field) = (contents.n_fp32_contents, "fp32_contents")
-    case .float64: (came, field) = (contents.n_fp64_contents, "fp64_contents")
-    case .text: (came, field) = (contents.n_bytes_contents, "bytes_contents")
-    case .float16:
-      throw Status(.invalidArgument, "inputs: \"\(input.name)\" is FP16, which has raw contents only")
-    }
-    guard came == count else { throw wrongCount(input, "\(came) values in \(field)", "\(count)") }
-    guard count > 0 else { return }
+    // `match` has counted them; there are none without contents.
+    guard count > 0, let contents = contents?.pointee else { return }
     switch input.type {
     case .float32: target.copyMemory(from: contents.fp32_contents, byteCount: count * 4)
     case .float64: target.copyMemory(from: contents.fp64_contents, byteCount: count * 8)

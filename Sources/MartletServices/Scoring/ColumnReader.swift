@@ -16,11 +16,15 @@ struct ColumnReader {
 
   init() {}
 
-  /// Finds the model's columns in the request. Before memory is taken.
+  /// Finds the model's columns in the request. Before memory is taken, and so that what is taken is in proportion to
+  /// what came: every column has `rows` values or a presence mask of `rows` bits.
   ///
   /// Errors: INVALID_ARGUMENT for columns that are unknown, repeated, absent, or not of `rows` values.
-  mutating func match(_ request: UnsafePointer<Martlet__V1__ScoreRequest>, _ model: Model) throws(Status) {
+  mutating func match(
+    _ request: UnsafePointer<Martlet__V1__ScoreRequest>, _ model: Model, rows: Int
+  ) throws(Status) {
     let columns = model.signature.columns
+    var matches = 0
     matched.removeAll(keepingCapacity: true)
     isPresent.removeAll(keepingCapacity: true)
     for _ in 0..<columns.count { isPresent.append(false) }
@@ -40,8 +44,44 @@ struct ColumnReader {
       guard !isPresent[found] else { throw Status(.invalidArgument, "columns: \(name.quoted) came twice") }
       isPresent[found] = true
       matched.append(Int32(found))
+      matches += 1
+      try Self.checkCount(column, columns[found].name, rows)
     }
     if request.pointee.n_columns < columns.count || isPresent.contains(false) { try checkAbsent(columns, model) }
+    guard matches > 0 else {
+      throw Status(.invalidArgument, "columns: none of model \"\(model.name)\" came; one at least is expected")
+    }
+  }
+
+  /// How many values a column has, and in how many fields.
+  private static func count(_ column: UnsafePointer<Martlet__V1__Column>) -> (values: Int, fields: Int) {
+    let doubles = column.pointee.n_doubles
+    let floats = column.pointee.n_floats
+    let integers = column.pointee.n_integers
+    let texts = column.pointee.n_texts
+    let booleans = column.pointee.n_booleans
+    let fields =
+      (doubles > 0 ? 1 : 0) + (floats > 0 ? 1 : 0) + (integers > 0 ? 1 : 0) + (texts > 0 ? 1 : 0)
+      + (booleans > 0 ? 1 : 0)
+    return (doubles + floats + integers + texts + booleans, fields)
+  }
+
+  private static func checkCount(
+    _ column: UnsafePointer<Martlet__V1__Column>, _ name: String, _ rows: Int
+  ) throws(Status) {
+    let (count, fields) = count(column)
+    guard fields <= 1 else {
+      throw Status(.invalidArgument, "columns: \"\(name)\" has values in \(fields) fields; one is expected")
+    }
+    let mask = column.pointee.present.len
+    guard count == rows || (count == 0 && mask > 0) else {
+      throw Status(.invalidArgument, "columns: \"\(name)\" has \(count) values; rows is \(rows)")
+    }
+    guard mask == 0 || mask == (rows + 7) / 8 else {
+      throw Status(
+        .invalidArgument,
+        "columns: \"\(name)\" has a presence mask of \(mask) bytes; \((rows + 7) / 8) are expected for \(rows) rows")
+    }
   }
 
   private func checkAbsent(_ columns: [ModelSignature.Column], _ model: Model) throws(Status) {
@@ -64,7 +104,8 @@ struct ColumnReader {
     }
     for (index, column) in columns.enumerated() where !isPresent[index] {
       let target = Target(tile, column, firstRow: firstRow)
-      for row in 0..<rows { target.storeMissing(row, model.missingText(tile)) }
+      let missing = model.missingText(tile)
+      for row in 0..<rows { target.storeMissing(row, missing) }
     }
   }
 
@@ -72,29 +113,22 @@ struct ColumnReader {
     _ source: UnsafePointer<Martlet__V1__Column>, _ column: ModelSignature.Column, _ target: Target, _ rows: Int,
     _ tile: Tile, _ model: Model
   ) throws(Status) {
-    let present = try Presence(source.pointee.present, rows, column.name)
+    let present = Presence(source.pointee.present, rows)
     if !present.isFull, !model.allowsMissing(column) {
       let row = (0..<rows).first { !present[$0] } ?? 0
       throw Status(
         .invalidArgument, "columns: \"\(column.name)\" has no value in row \(row); the model allows none to be missing")
     }
-    let counts = (
-      source.pointee.n_doubles, source.pointee.n_floats, source.pointee.n_integers, source.pointee.n_texts,
-      source.pointee.n_booleans
-    )
-    let used =
-      (counts.0 > 0 ? 1 : 0) + (counts.1 > 0 ? 1 : 0) + (counts.2 > 0 ? 1 : 0) + (counts.3 > 0 ? 1 : 0)
-      + (counts.4 > 0 ? 1 : 0)
-    guard used <= 1 else {
-      throw Status(.invalidArgument, "columns: \"\(column.name)\" has values in \(used) fields; one is expected")
-    }
-    let count = counts.0 + counts.1 + counts.2 + counts.3 + counts.4
-    if count == 0, present.isEmpty {
-      for row in 0..<rows { target.storeMissing(row, model.missingText(tile)) }
+    let (count, _) = Self.count(source)
+    if count == 0 {
+      // `match` let no column pass that has neither values nor a mask.
+      guard present.isEmpty else {
+        throw Status(
+          .invalidArgument, "columns: \"\(column.name)\" has no values, and a presence mask that says it has")
+      }
+      let missing = model.missingText(tile)
+      for row in 0..<rows { target.storeMissing(row, missing) }
       return
-    }
-    guard count == rows else {
-      throw Status(.invalidArgument, "columns: \"\(column.name)\" has \(count) values; rows is \(rows)")
     }
     func each(_ store: (Int) -> Bool, _ shown: (Int) -> String) throws(Status) {
       if present.isFull {
@@ -110,19 +144,19 @@ struct ColumnReader {
         guard store(row) else { throw refusal(column, row, shown(row)) }
       }
     }
-    if counts.1 > 0 {
+    if source.pointee.n_floats > 0 {
       let values = source.pointee.floats!
       try each({ target.store($0, values[$0]) }, { "float \(values[$0])" })
-    } else if counts.0 > 0 {
+    } else if source.pointee.n_doubles > 0 {
       let values = source.pointee.doubles!
       try each({ target.store($0, values[$0]) }, { "double \(values[$0])" })
-    } else if counts.2 > 0 {
+    } else if source.pointee.n_integers > 0 {
       let values = source.pointee.integers!
       try each({ target.store($0, values[$0]) }, { "integer \(values[$0])" })
-    } else if counts.4 > 0 {
+    } else if source.pointee.n_booleans > 0 {
       let values = source.pointee.booleans!
       try each({ target.store($0, Int64(values[$0] != 0 ? 1 : 0)) }, { values[$0] != 0 ? "true" : "false" })
-    } else if counts.3 > 0 {
+    } else if source.pointee.n_texts > 0 {
       let values = source.pointee.texts!
       try each(
         { target.store($0, text: UnsafeRawBufferPointer(values[$0]), tile) },
@@ -145,18 +179,13 @@ private struct Presence {
   /// No row has one.
   let isEmpty: Bool
 
-  init(_ present: ProtobufCBinaryData, _ rows: Int, _ column: String) throws(Status) {
+  /// - Parameter present: empty, or a bit for each row.
+  init(_ present: ProtobufCBinaryData, _ rows: Int) {
     mask = UnsafeRawBufferPointer(present)
     guard mask.count > 0 else {
       isFull = true
       isEmpty = false
       return
-    }
-    guard mask.count == (rows + 7) / 8 else {
-      throw Status(
-        .invalidArgument,
-        "columns: \"\(column)\" has a presence mask of \(mask.count) bytes; \((rows + 7) / 8) are expected for \(rows) rows"
-      )
     }
     var count = 0
     for row in 0..<rows where mask[row >> 3] >> UInt8(row & 7) & 1 != 0 { count += 1 }

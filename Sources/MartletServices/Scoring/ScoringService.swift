@@ -57,7 +57,7 @@ public final class ScoringService: UnaryService, BatchConsumer {
       throw Status(.invalidArgument, "rows: \(rows); a call has 1 to \(context.limits.rowsPerCall)")
     }
     let served = ServedModel.of(lane)
-    try reader.match(request, served.model)
+    try reader.match(request, served.model, rows: rows)
     let room = try context.batcher.reserve(lane, rows: rows, now: call.received)
     do throws(Status) {
       try reader.fill(request, served.model, room.tile, firstRow: room.firstRow, rows: rows)
