@@ -12,6 +12,7 @@ struct Martlet: AsyncParsableCommand {
         martlet models
         martlet describe credit-risk
         martlet score credit-risk applicants.csv --format csv
+        martlet load credit-risk --rate 1000
 
       \(ExitStatus.table)
 
@@ -23,6 +24,7 @@ struct Martlet: AsyncParsableCommand {
       Models.self,
       Describe.self,
       Health.self,
+      Load.self,
       VersionCommand.self,
     ])
 }
