@@ -16,7 +16,7 @@ struct StandardOperatorsConversionTests {
     #expect(try cast(x, to: 7) == Value([Int64(2), -2, .min, .min, .min, 3_000_000_000]))
     #expect(try cast(x, to: 2) == Value([UInt8(2), 254, 0, 0, 0, 0]))
     #expect(try cast(Value([Float(300.5), -300.5]), to: 3) == Value([Int8(44), -44]))
-    #expect(try cast(x, to: 12) == Value([UInt32(2), 4_294_967_294, 1 << 31, 0, 1 << 31, 3_000_000_000]))
+    #expect(try cast(x, to: 12) == Value([UInt32(2), 4_294_967_294, 0, 0, 0, 3_000_000_000]))
     #expect(try cast(x, to: 9) == Value(.bool, [6], bytes: [1, 1, 1, 1, 1, 1]))
     #expect(try cast(Value([0, -0.0, 0.1]), to: 9) == Value(.bool, [3], bytes: [0, 0, 1]))
   }

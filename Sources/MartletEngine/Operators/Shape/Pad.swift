@@ -11,7 +11,7 @@ final class PadOperator: Operator {
 
   init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
     try context.requireInputs(node.opset < 11 ? 1...1 : 2...(node.opset < 18 ? 3 : 4), of: node)
-    type = try context.type(0, of: node, among: ElementType.numbers + [.bool])
+    type = try context.type(0, of: node, among: ElementType.numbers + [.bool, .float16])
     let mode = try node.text("mode", default: "constant")
     guard mode == "constant" else {
       throw node.error(attribute: "mode", "is '\(mode)', only 'constant' is supported")

@@ -94,7 +94,7 @@ extension NumericElement where Self: BinaryFloatingPoint {
 }
 
 // What a processor of the x86 family answers for values that no whole number equals, which is what ONNX Runtime gives
-// there: the least number for 32 and 64 bits, and the low bits of the 32-bit answer for narrower types.
+// there: the least number for 32 and 64 bits, and for other types the low bits of an answer of one of these widths.
 extension Int64: NumericElement {
   @inline(__always) init(converting value: Double) {
     self = value >= -0x1p63 && value < 0x1p63 ? Int64(value) : Int64.min
@@ -118,11 +118,7 @@ extension UInt8: NumericElement {
   @inline(__always) init(converting value: Double) { self.init(truncatingIfNeeded: Int32(converting: value)) }
 }
 extension UInt32: NumericElement {
-  @inline(__always) init(converting value: Double) {
-    self =
-      value >= 0x1p31
-      ? UInt32(bitPattern: Int32(converting: value - 0x1p31)) ^ 1 << 31 : UInt32(bitPattern: Int32(converting: value))
-  }
+  @inline(__always) init(converting value: Double) { self.init(truncatingIfNeeded: Int64(converting: value)) }
 }
 extension UInt64: NumericElement {
   @inline(__always) init(converting value: Double) {
