@@ -3,66 +3,91 @@ import Testing
 
 @testable import MartletSockets
 
-@Suite("Timers and mailboxes")
+@Suite("Timer wheel")
 struct TimerWheelTests {
-  @Test("timers fire as in a sorted list, never early", arguments: 0..<20)
-  func reference(_ seed: Int) {
-    var state = UInt64(seed) &+ 99
-    func random(_ bound: UInt64) -> UInt64 {
+  private static let tick: UInt64 = 1 << TimerWheel.tickShift
+
+  /// A small generator with a fixed seed: the same run every time.
+  private struct Random {
+    var state: UInt64
+    mutating func next(below bound: UInt64) -> UInt64 {
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
       return (state >> 20) % bound
     }
-    var now = MonotonicTime(nanoseconds: 5_000_000_000)
-    var wheel = TimerWheel<Int>(now: now)
-    var expected: [(time: UInt64, id: Int)] = []
-    for step in 0..<2_000 {
-      if random(3) > 0 {
-        let time = now.nanoseconds + random(random(10) == 0 ? 5_000_000_000 : 3_000_000)
-        wheel.insert(step, at: MonotonicTime(nanoseconds: time))
-        expected.append((time, step))
+  }
+
+  @Test("timers fire as in a sorted list, each at the end of its tick", arguments: 0..<10)
+  func reference(_ seed: UInt64) {
+    var random = Random(state: seed &+ 99)
+    var now = MonotonicTime(nanoseconds: 5_000_000_123)
+    var wheel = TimerWheel(now: now)
+    var expected: [(tick: UInt64, token: UInt64)] = []
+    var due: [TimerKey] = []
+    for token in 0..<UInt64(3_000) {
+      if random.next(below: 3) > 0 {
+        let reach = [3_000_000, 100_000_000, 20_000_000_000][Int(random.next(below: 3))] as UInt64
+        let time = now.nanoseconds + random.next(below: reach)
+        wheel.schedule(at: MonotonicTime(nanoseconds: time), .handler(token))
+        // One for this very tick waits for the next.
+        expected.append((max((time + Self.tick - 1) / Self.tick, now.nanoseconds / Self.tick + 1), token))
       }
-      now = now.advanced(byNanoseconds: random(2_000_000))
-      let fired = wheel.expire(now: now)
-      let due = expected.filter { $0.time <= now.nanoseconds }.map(\.id)
-      expected.removeAll { $0.time <= now.nanoseconds }
-      #expect(fired.sorted() == due.sorted())
+      // Now and then a jump of more than a turn.
+      now = now.advanced(byNanoseconds: random.next(below: 100) == 0 ? 6_000_000_000 : random.next(below: 2_000_000))
+      due.removeAll()
+      wheel.advance(to: now, into: &due)
+      let reached = now.nanoseconds / Self.tick
+      let sorted = expected.filter { $0.tick <= reached }.map(\.token).sorted()
+      expected.removeAll { $0.tick <= reached }
+      #expect(due.map { if case .handler(let token) = $0 { token } else { .max } }.sorted() == sorted)
       #expect(wheel.count == expected.count)
-      #expect(wheel.next?.nanoseconds == expected.map(\.time).min())
+      if let earliest = expected.map(\.tick).min() {
+        let next = wheel.nextAdvance
+        #expect(next != nil && next! > now && next!.nanoseconds <= earliest * Self.tick)
+      } else {
+        #expect(wheel.nextAdvance == nil)
+      }
     }
   }
 
-  @Test("a long pause fires everything that became due in it")
-  func pause() {
+  @Test("within a turn timers fire in order of their ticks")
+  func order() {
     let now = MonotonicTime(nanoseconds: 1_000_000_000)
-    var wheel = TimerWheel<Int>(now: now)
-    for index in 0..<3_000 { wheel.insert(index, at: now.advanced(by: .milliseconds(index))) }
-    #expect(wheel.expire(now: now.advanced(by: .seconds(60))).count == 3_000)
-    #expect(wheel.next == nil)
+    var wheel = TimerWheel(now: now)
+    for token in [7, 3, 9, 1, 5] as [UInt64] {
+      wheel.schedule(at: now.advanced(byNanoseconds: token * 10 * Self.tick), .handler(token))
+    }
+    var due: [TimerKey] = []
+    wheel.advance(to: now.advanced(by: .seconds(1)), into: &due)
+    #expect(due == [.handler(1), .handler(3), .handler(5), .handler(7), .handler(9)])
   }
 
-  @Test("a mailbox is bounded, and says when its owner must be woken")
-  func mailbox() {
-    let mailbox = Mailbox(capacity: 2)
-    #expect(mailbox.post {} == .first)
-    #expect(mailbox.post {} == .queued)
-    #expect(mailbox.post {} == .refused)
-    #expect(mailbox.take().count == 2)
-    #expect(mailbox.post {} == .first)
-    #expect(mailbox.close().count == 1)
-    #expect(mailbox.post {} == .refused)
+  @Test("waiting until nextAdvance each time reaches a far timer in a few steps")
+  func far() {
+    var now = MonotonicTime(nanoseconds: 1_000_000_000)
+    var wheel = TimerWheel(now: now)
+    wheel.schedule(at: now.advanced(by: .seconds(600)), .listener(4))
+    var due: [TimerKey] = []
+    var steps = 0
+    while due.isEmpty, let next = wheel.nextAdvance, steps < 1_000 {
+      now = next
+      wheel.advance(to: now, into: &due)
+      steps += 1
+    }
+    #expect(due == [.listener(4)])
+    #expect(steps <= 150)
+    #expect(now.nanoseconds >= 601_000_000_000 && now.nanoseconds < 601_000_000_000 + 2 * Self.tick)
   }
 
-  @Test("a quota of a cgroup is cores' worth of time")
-  func quota() {
-    #expect(UsableCores.parse(cpuMax: "150000 100000\n") == 1.5)
-    #expect(UsableCores.parse(cpuMax: "max 100000\n") == nil)
-    #expect(UsableCores.parse(cpuMax: "nonsense") == nil)
-    #expect(UsableCores.count() >= 1)
-  }
-
-  @Test(
-    "addresses are read as they are written", arguments: ["tcp://127.0.0.1:8001", "tcp://[::1]:9", "unix:/run/m.sock"])
-  func addresses(_ text: String) throws {
-    #expect(try SocketAddress.parse(text).description == text)
+  @Test("a timer of the past fires with the next tick, and time does not go back")
+  func past() {
+    let now = MonotonicTime(nanoseconds: 1_000_000_000)
+    var wheel = TimerWheel(now: now)
+    wheel.schedule(at: MonotonicTime(nanoseconds: 5), .handler(1))
+    var due: [TimerKey] = []
+    wheel.advance(to: MonotonicTime(nanoseconds: 0), into: &due)
+    wheel.advance(to: now, into: &due)
+    #expect(due.isEmpty)
+    wheel.advance(to: now.advanced(byNanoseconds: Self.tick), into: &due)
+    #expect(due == [.handler(1)])
   }
 }

@@ -9,7 +9,10 @@
 // accept4 with close-on-exec and non-blocking set; -1 and errno on failure.
 int martlet_accept(int listener, struct sockaddr *address, socklen_t *length);
 
-// Cores in the affinity mask of this process; 0 when it cannot be read.
+// Cores in this thread's affinity mask; 0 when the kernel does not tell.
 int martlet_affinity_count(void);
+
+// Names the calling thread in /proc and debuggers; the kernel keeps 15 bytes.
+void martlet_name_thread(const char *name);
 
 #endif

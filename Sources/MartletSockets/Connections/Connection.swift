@@ -1,90 +1,87 @@
 import MartletCore
 
-/// One socket of a reactor, with what waits on both sides of it.
+/// A socket with its buffers and clocks; lives in its reactor's slab and never moves.
 struct Connection: ~Copyable {
-  enum Phase {
-    case free
+  enum Phase: UInt8 {
+    /// Opened from this side, not yet connected.
     case connecting
     case open
-    /// Closes when its output is sent.
-    case flushing
-    /// Everything is sent and said; waits for the peer's end, so that a reset does not overtake the last answer.
+    /// To be closed when its output is sent; reads nothing more.
+    case draining
+    /// To be closed at the end of the round.
+    case ending
+    /// Output and end are sent; what still comes is thrown away until the peer's end or `lingerTimeout`.
     case lingering
-    /// Ends with this round.
-    case closing
   }
 
-  var descriptor: Int32 = -1
-  var generation: UInt32 = 0
-  var phase = Phase.free
-  var peer = PeerInfo(address: .unix(path: ""), listener: .unix(path: ""))
+  struct Flags: OptionSet {
+    let rawValue: UInt16
+    /// The handler wants nothing more for now.
+    static let paused = Flags(rawValue: 1)
+    /// Too much is unsent to read on.
+    static let throttled = Flags(rawValue: 2)
+    /// The peer has ended its direction.
+    static let peerFinished = Flags(rawValue: 4)
+    /// The kept bytes are to be shown again.
+    static let resume = Flags(rawValue: 8)
+    /// In the reactor's list of connections to show bytes to in the next round.
+    static let listed = Flags(rawValue: 16)
+    /// In the reactor's list of connections to settle at the end of this round.
+    static let touched = Flags(rawValue: 32)
+    /// Opened from this side.
+    static let outbound = Flags(rawValue: 64)
+    /// At least one byte has arrived.
+    static let hasReceived = Flags(rawValue: 128)
+    /// The handler was told of its end.
+    static let reported = Flags(rawValue: 256)
+  }
+
+  var descriptor: FileDescriptor
+  let peer: PeerInfo
+  /// Where it was counted when it was accepted.
+  let limiter: ConnectionLimiter?
+  let isUnix: Bool
+  var phase: Phase
+  var flags: Flags
+  /// What the poller was last told.
+  var interest: PollInterest = []
+  /// Why it ends; has a meaning in the last three phases.
   var reason = CloseReason.local
-  var limiter: ConnectionLimiter?
-  /// Bytes that came and were not consumed.
-  var input = ByteBuffer()
-  var output = ByteBuffer()
-  var interest: Interest = []
-  var isReadingPaused = false
-  /// Too much output waits: nothing is read until half of it is gone.
-  var isOverHighWater = false
-  var isPeerFinished = false
-  var wantsParse = false
-  var isDirty = false
-  /// The owner was told that it is gone.
-  var isToldClosed = false
-  var hasReceived = false
-  var began = MonotonicTime(nanoseconds: 0)
-  var lastActivity = MonotonicTime(nanoseconds: 0)
-  /// Since when an incomplete frame waits for its rest.
-  var incompleteSince = MonotonicTime(nanoseconds: 0)
-  /// When waiting output last moved.
-  var lastWritten = MonotonicTime(nanoseconds: 0)
-}
+  var input = ByteQueue()
+  var output = ByteQueue()
 
-/// Connections of one reactor at addresses that do not change, found by slot and generation.
-struct ConnectionSlab: ~Copyable {
-  private static let chunkSize = 256
+  /// When the present phase of waiting began: connecting, opened, lingering.
+  var phaseStart: MonotonicTime
+  /// Last byte in either direction.
+  var lastActivity: MonotonicTime
+  /// Since when the first of the kept bytes waits for the rest of its frame.
+  var frameStart: MonotonicTime
+  /// When output last made progress or began to wait.
+  var lastWrite: MonotonicTime
+  /// The earliest entry that the timer wheel holds for it.
+  var armedUntil = MonotonicTime.distantFuture
 
-  private var chunks: [UnsafeMutablePointer<Connection>] = []
-  private var free: [UInt32] = []
-  private(set) var slots = 0
-
-  deinit {
-    for chunk in chunks {
-      chunk.deinitialize(count: Self.chunkSize)
-      chunk.deallocate()
-    }
+  init(
+    descriptor: consuming FileDescriptor, peer: PeerInfo, limiter: ConnectionLimiter?, phase: Phase, flags: Flags,
+    now: MonotonicTime
+  ) {
+    self.descriptor = descriptor
+    self.peer = peer
+    self.limiter = limiter
+    self.phase = phase
+    self.flags = flags
+    isUnix = peer.address.isUnix
+    phaseStart = now
+    lastActivity = now
+    frameStart = now
+    lastWrite = now
   }
 
-  /// A free slot, for a new connection.
-  mutating func take() -> UInt32 {
-    if let slot = free.popLast() { return slot }
-    if slots == chunks.count * Self.chunkSize {
-      let chunk = UnsafeMutablePointer<Connection>.allocate(capacity: Self.chunkSize)
-      for index in 0..<Self.chunkSize { (chunk + index).initialize(to: Connection()) }
-      chunks.append(chunk)
-    }
-    slots += 1
-    return UInt32(slots - 1)
-  }
+  /// Whether the handler may still use it.
+  var isAlive: Bool { phase == .open || phase == .connecting }
 
-  /// Makes the slot free; handles to it are stale from now on.
-  mutating func giveBack(_ slot: UInt32) {
-    let connection = self[slot]
-    connection.pointee.phase = .free
-    connection.pointee.generation &+= 1
-    free.append(slot)
-  }
-
-  subscript(slot: UInt32) -> UnsafeMutablePointer<Connection> {
-    chunks[Int(slot) / Self.chunkSize] + Int(slot) % Self.chunkSize
-  }
-
-  /// The connection, unless the handle is stale.
-  func find(_ handle: ConnectionHandle) -> UnsafeMutablePointer<Connection>? {
-    guard Int(handle.slot) < slots else { return nil }
-    let connection = self[handle.slot]
-    guard connection.pointee.generation == handle.generation, connection.pointee.phase != .free else { return nil }
-    return connection
+  /// Whether bytes may be read from the socket and shown.
+  var mayRead: Bool {
+    phase == .open && flags.isDisjoint(with: [.paused, .throttled, .peerFinished, .resume])
   }
 }

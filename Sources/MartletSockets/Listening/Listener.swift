@@ -2,167 +2,158 @@ import CLinux
 import Dispatch
 import Glibc
 import MartletCore
+import Synchronization
 
-/// One listening socket.
+/// One listening socket: TCP on one address, or a Unix-domain socket's file.
 ///
-/// `@unchecked Sendable`: what changes is set in `start` or touched on the accepting reactor's thread.
+/// Listens from the beginning, so that callers queue in the kernel; accepts from `start` on. Any thread.
 public final class Listener: @unchecked Sendable {
+  private enum State {
+    case listening
+    case accepting(Reactor, number: Int)
+    case closed
+  }
+
   /// The address with the real port.
   public let address: SocketAddress
 
+  // Unchecked because of `acceptor`, which is made under the lock and used by its reactor's thread alone.
+  private let state: Mutex<State>
   private let descriptor: Int32
-  /// Kept open, so that one descriptor is there to accept and close a connection when all others are used up.
-  private var reserve: Int32
-  private var accepting: Reactor?
-  private var reactors: [Reactor] = []
-  private var limiter: ConnectionLimiter?
-  private var refused: (@Sendable (RefusalReason, SocketAddress) -> Void)?
-  private var isClosed = false
+  private let file: UnixSocketFile?
+  private let acceptCall: Acceptor.AcceptCall
 
-  /// Binds and listens; `unixMode` is the mode of a Unix-domain socket's file.
+  /// Binds and listens.
   ///
-  /// Errors: UNAVAILABLE with the address, and what to change when it is taken.
-  public init(address: SocketAddress, backlog: Int = 4096, unixMode: mode_t = 0o660) throws(Status) {
-    if case .unix(let path) = address { try Self.removeStale(path, address) }
-    let descriptor = socket(
-      address.family, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    guard descriptor >= 0 else { throw Self.failure(address, "socket", errno) }
-    var one: Int32 = 1
-    let size = socklen_t(MemoryLayout<Int32>.size)
-    if !address.isUnix { setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &one, size) }
-    if case .ipv6 = address { setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &one, size) }
-    guard address.withSystemAddress({ bind(descriptor, $0, $1) }) == 0 else {
-      defer { _ = Glibc.close(descriptor) }
-      throw Self.failure(address, "bind", errno)
+  /// No second socket can have the same port (no `SO_REUSEPORT`); IPv6 addresses take no IPv4 connections. The file of a
+  /// Unix-domain socket is made with `unixMode`, replaces one on which nobody answers, and is removed on close. Throws
+  /// `unavailable` with a message that names the address and says what to change.
+  public convenience init(address: SocketAddress, backlog: Int = 4096, unixMode: mode_t = 0o660) throws(Status) {
+    try self.init(address: address, backlog: backlog, unixMode: unixMode) { martlet_accept($0, $1, $2) }
+  }
+
+  /// The same with another call in place of `accept4`, for tests of its errors.
+  init(
+    address: SocketAddress, backlog: Int, unixMode: mode_t, acceptCall: @escaping Acceptor.AcceptCall
+  ) throws(Status) {
+    let socket = FileDescriptor(owning: makeStreamSocket(for: address))
+    let number = socket.rawValue
+    guard number >= 0 else { throw Self.failure(address, errno) }
+    if case .unix(let path) = address {
+      try UnixSocketFile.removeStale(path, of: address)
+      // Before bind the mode of the socket becomes that of the file: it is never open wider than wanted.
+      fchmod(number, unixMode)
+    } else {
+      _ = setOption(number, SOL_SOCKET, SO_REUSEADDR, 1)
     }
-    if case .unix(let path) = address { chmod(path, unixMode) }
-    guard listen(descriptor, Int32(backlog)) == 0 else {
-      defer { _ = Glibc.close(descriptor) }
-      throw Self.failure(address, "listen", errno)
+    guard address.withSystemAddress({ bind(number, $0, $1) }) == 0 else { throw Self.failure(address, errno) }
+    if case .unix(let path) = address {
+      // The process's umask took bits away.
+      chmod(path, unixMode)
+      file = UnixSocketFile(path: path)
+    } else {
+      file = nil
     }
-    self.descriptor = descriptor
-    self.address = SocketAddress.filled { getsockname(descriptor, $0, $1) } ?? address
-    reserve = open("/dev/null", O_RDONLY | O_CLOEXEC)
+    guard listen(number, Int32(clamping: backlog)) == 0 else {
+      let error = errno
+      file?.remove()
+      throw Self.failure(address, error)
+    }
+    self.address = SocketAddress.filled { getsockname(number, $0, $1) } ?? address
+    self.acceptCall = acceptCall
+    descriptor = socket.release()
+    state = Mutex(.listening)
   }
 
   deinit {
-    if accepting == nil { _ = Glibc.close(descriptor) }
-    if reserve >= 0 { _ = Glibc.close(reserve) }
-  }
-
-  private static func failure(_ address: SocketAddress, _ what: String, _ error: Int32) -> Status {
-    let reason = String(cString: strerror(error))
-    if error == EADDRINUSE {
-      let port = address.port.map { "port \($0)" } ?? "the socket"
-      return Status(
-        .unavailable,
-        "cannot listen on \(address): \(port) is in use by another process; pass another address with --listen, "
-          + "or port 0 for a free one")
-    }
-    return Status(.unavailable, "cannot listen on \(address): \(what): \(reason)")
-  }
-
-  /// Removes the file of a server that is gone; one that answers keeps it.
-  private static func removeStale(_ path: String, _ address: SocketAddress) throws(Status) {
-    var status = stat()
-    guard lstat(path, &status) == 0 else { return }
-    guard status.st_mode & S_IFMT == S_IFSOCK else {
-      throw Status(.unavailable, "cannot listen on \(address): the file is there and is not a socket")
-    }
-    let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
-    defer { _ = Glibc.close(probe) }
-    let answers = address.withSystemAddress { connect(probe, $0, $1) } == 0 || errno == EAGAIN
-    if answers { throw failure(address, "bind", EADDRINUSE) }
-    unlink(path)
+    let isMine = state.withLock { if case .listening = $0 { true } else { false } }
+    if isMine { closeUnstarted() }
   }
 
   /// Begins to accept on the thread of `accepting`; a connection goes to the one of `reactors` with the fewest.
   ///
-  /// `limiter` is shared by the listeners of a server. `refused` is told of each connection closed at once.
+  /// Once, and never after `drainAndClose`. `limiter` is shared by the listeners of a server; without one the limits of
+  /// `accepting` hold for this listener alone. `refused` is told on that thread of each connection closed at once.
   public func start(
     on accepting: Reactor, reactors: [Reactor], limiter: ConnectionLimiter? = nil,
     refused: (@Sendable (RefusalReason, SocketAddress) -> Void)? = nil
   ) {
-    self.accepting = accepting
-    self.reactors = reactors
-    self.limiter = limiter
-    self.refused = refused
-    _ = accepting.post { accepting.listen(self.descriptor, self) }
+    let limiter = limiter ?? ConnectionLimiter(limits: accepting.limits)
+    let number = Self.numbers.add(1, ordering: .relaxed).newValue
+    let isFirst = state.withLock { state in
+      guard case .listening = state else { return false }
+      state = .accepting(accepting, number: number)
+      return true
+    }
+    guard isFirst else { return }
+    let isPosted = accepting.post { [self] in
+      accepting.begin(
+        Acceptor(
+          number: number, descriptor: FileDescriptor(owning: descriptor), address: address, file: file,
+          reactor: accepting, reactors: reactors, limiter: limiter, refused: refused, acceptCall: acceptCall))
+    }
+    if !isPosted {
+      state.withLock { $0 = .closed }
+      closeUnstarted()
+    }
   }
 
-  /// Accepts what the kernel has queued, then closes; returns when that is done. Not on a reactor's thread.
+  /// Accepts what the kernel has queued, then closes; returns when that is done.
+  ///
+  /// A listener that was not started is closed at once, as is one whose reactor has stopped.
   public func drainAndClose() {
-    guard let accepting else { return }
-    let finished = DispatchSemaphore(value: 0)
-    let isPosted = accepting.post {
-      self.accept()
-      self.close(on: accepting)
-      finished.signal()
+    let before = state.withLock { state in
+      let before = state
+      state = .closed
+      return before
     }
-    if isPosted { finished.wait() }
-    if case .unix(let path) = address { unlink(path) }
-  }
-
-  private func close(on reactor: Reactor) {
-    guard !isClosed else { return }
-    isClosed = true
-    reactor.closeListener(descriptor)
-  }
-
-  /// Accepts until the kernel has no more. On the accepting reactor's thread.
-  func accept() {
-    guard !isClosed, let accepting else { return }
-    while true {
-      var accepted: Int32 = -1
-      let peer = SocketAddress.filled { address, length in
-        accepted = martlet_accept(descriptor, address, length)
-        return accepted
+    switch before {
+    case .closed: return
+    case .listening: closeUnstarted()
+    case .accepting(let reactor, let number):
+      if reactor.poller.isCurrent {
+        reactor.acceptors[number]?.drainAndClose()
+        return
       }
-      if accepted < 0 {
-        switch errno {
-        case EINTR, ECONNABORTED, EPROTO: continue
-        case EMFILE, ENFILE:
-          refuseWithReserve()
-          accepting.pauseListener(descriptor, self)
-          return
-        case ENOBUFS, ENOMEM:
-          accepting.statistics.refused[RefusalReason.descriptors.rawValue].add()
-          accepting.pauseListener(descriptor, self)
-          return
-        default: return
-        }
+      let done = DispatchSemaphore(value: 0)
+      let isPosted = reactor.post {
+        reactor.acceptors[number]?.drainAndClose()
+        done.signal()
       }
-      place(accepted, peer ?? .unix(path: ""), accepting)
+      if isPosted { done.wait() }
     }
   }
 
-  private func place(_ accepted: Int32, _ peer: SocketAddress, _ accepting: Reactor) {
-    if let reason = limiter?.admit(peer) {
-      _ = Glibc.close(accepted)
-      accepting.statistics.refused[reason.rawValue].add()
-      refused?(reason, peer)
-      return
-    }
-    if !address.isUnix {
-      var one: Int32 = 1
-      setsockopt(accepted, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
-    }
-    // An accepted connection stays where it goes, so it goes where the fewest are.
-    var chosen = reactors.first ?? accepting
-    for reactor in reactors where reactor.connectionCount < chosen.connectionCount { chosen = reactor }
-    if !chosen.adopt(accepted, peer: PeerInfo(address: peer, listener: address), limiter: limiter) {
-      accepting.statistics.refused[RefusalReason.reactor.rawValue].add()
-      refused?(.reactor, peer)
-    }
+  /// Numbers of acceptors, one in a process: a poller's late event for an old one finds none.
+  private static let numbers = Atomic<Int>(0)
+
+  private func closeUnstarted() {
+    _ = FileDescriptor(owning: descriptor)
+    file?.remove()
   }
 
-  /// No descriptor is left: the reserved one makes room to take the caller off the queue and close it.
-  private func refuseWithReserve() {
-    accepting?.statistics.refused[RefusalReason.descriptors.rawValue].add()
-    guard reserve >= 0 else { return }
-    _ = Glibc.close(reserve)
-    let accepted = martlet_accept(descriptor, nil, nil)
-    if accepted >= 0 { _ = Glibc.close(accepted) }
-    reserve = open("/dev/null", O_RDONLY | O_CLOEXEC)
+  private static func failure(_ address: SocketAddress, _ error: Int32) -> Status {
+    let why: String
+    switch error {
+    case EADDRINUSE:
+      let what = address.port.map { "port \($0) is" } ?? "the path is"
+      why =
+        "\(what) in use by another process; stop it or choose another with --listen"
+        + (address.port == nil ? "" : ", for example --listen \(address.with(port: 0)) for any free port")
+    case EACCES where address.port != nil:
+      why = "port \(address.port ?? 0) needs a privilege; choose one above 1023 with --listen"
+    case EADDRNOTAVAIL: why = "this machine has no such address; tcp://0.0.0.0:PORT listens on all"
+    default: why = errorText(error)
+    }
+    return Status(.unavailable, "cannot listen on \(address): \(why)")
+  }
+}
+
+extension Reactor {
+  /// Begins to watch a listening socket.
+  func begin(_ acceptor: Acceptor) {
+    assertOnThread()
+    acceptors[acceptor.number] = acceptor
+    guard !isEnding, acceptor.watch() else { return acceptor.close() }
   }
 }

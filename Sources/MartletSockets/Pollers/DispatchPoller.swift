@@ -1,162 +1,176 @@
 import Dispatch
-import Glibc
 import MartletCore
-import Synchronization
 
-/// A `DispatchSource` for each descriptor on one serial queue; the end of a round is a queued block.
+/// Readiness from one or two `DispatchSource`s a descriptor, for systems without `epoll`.
+///
+/// A serial queue is the thread. A source's handler only notes its event; the first one of a round queues the block that
+/// delivers the round, so what became ready meanwhile is in it. `@unchecked Sendable`: everything that changes is used
+/// on `queue` alone.
 final class DispatchPoller: Poller, @unchecked Sendable {
-  // `@unchecked Sendable`: all but `wake` is confined to the serial queue.
-
-  private final class Watched {
+  private final class Registration {
+    let descriptor: Int32
+    var token: UInt64
     var read: (any DispatchSourceRead)?
     var write: (any DispatchSourceWrite)?
-    /// A source that is suspended must be resumed before it is let go.
-    var interest: Interest = []
-  }
+    /// Sources start suspended; the counts of suspend and resume must be even at the end.
+    var armed: PollInterest = []
 
-  private let queue: DispatchQueue
-  private let key = DispatchSpecificKey<Bool>()
-  private var watched: [Int32: Watched] = [:]
-  private var delegate: (any PollerDelegate)?
-  private var timer: (any DispatchSourceTimer)?
-  private var isInRound = false
-  private var isEnding = false
-  private let isWakePending = Atomic<Bool>(false)
-
-  init(name: String) {
-    queue = DispatchQueue(label: name, qos: .userInitiated)
-    queue.setSpecific(key: key, value: true)
-  }
-
-  var isOnThread: Bool { delegate == nil || DispatchQueue.getSpecific(key: key) == true }
-
-  func start(_ delegate: any PollerDelegate) {
-    // The delegate is used on the queue only.
-    nonisolated(unsafe) let delegate = delegate
-    queue.async {
-      self.delegate = delegate
-      let timer = DispatchSource.makeTimerSource(queue: self.queue)
-      timer.setEventHandler { [weak self] in self?.beginRound() }
-      timer.schedule(deadline: .distantFuture)
-      timer.activate()
-      self.timer = timer
-      self.beginRound()
+    init(descriptor: Int32, token: UInt64) {
+      self.descriptor = descriptor
+      self.token = token
     }
   }
 
-  private func beginRound() {
-    guard !isInRound, !isEnding, let delegate else { return }
-    isInRound = true
-    delegate.roundBegan()
-    queue.async { self.endRound() }
+  private let queue = DispatchQueue(label: "martlet.reactor", qos: .userInteractive)
+  private let onQueue = DispatchSpecificKey<Bool>()
+  private let finished = DispatchGroup()
+  private var delegate: (any RoundDelegate)?
+  private var registrations: [Int32: Registration] = [:]
+  /// Those whose peer has ended: each round tells of them until they are read no more.
+  private var ended: [Int32: Registration] = [:]
+  private var timer: (any DispatchSourceTimer)?
+  private var timerDeadline = MonotonicTime.distantFuture
+  private var gathered: [PollEvent] = []
+  private var delivered: [PollEvent] = []
+  private var roundQueued = false
+  /// Descriptors whose sources are not yet cancelled to the end.
+  private var closing = 0
+
+  init() { queue.setSpecific(key: onQueue, value: true) }
+
+  func start(name: String, delegate: any RoundDelegate) throws(Status) {
+    finished.enter()
+    nonisolated(unsafe) let delegate = delegate  // Handed over: from here on only the queue calls it.
+    queue.async { [self] in
+      self.delegate = delegate
+      runRound()
+    }
   }
 
-  private func endRound() {
-    guard let delegate, !isEnding else { return }
-    isInRound = false
-    let wait = delegate.roundEnded()
-    if isEnding {
+  func wake() { queue.async { [self] in queueRound() } }
+
+  func join() { finished.wait() }
+
+  var isCurrent: Bool { DispatchQueue.getSpecific(key: onQueue) == true }
+
+  func add(_ descriptor: Int32, token: UInt64, interest: PollInterest) -> Bool {
+    registrations[descriptor] = Registration(descriptor: descriptor, token: token)
+    update(descriptor, token: token, interest: interest)
+    return true
+  }
+
+  func update(_ descriptor: Int32, token: UInt64, interest: PollInterest) {
+    guard let registration = registrations[descriptor] else { return }
+    registration.token = token
+    if interest.contains(.read) != registration.armed.contains(.read) {
+      let source = registration.read ?? makeReadSource(registration)
+      if interest.contains(.read) { source.resume() } else { source.suspend() }
+    }
+    if interest.contains(.write) != registration.armed.contains(.write) {
+      let source = registration.write ?? makeWriteSource(registration)
+      if interest.contains(.write) { source.resume() } else { source.suspend() }
+    }
+    registration.armed = interest
+  }
+
+  func close(_ descriptor: consuming FileDescriptor) {
+    let number = descriptor.rawValue
+    guard let registration = registrations.removeValue(forKey: number) else { return }
+    ended[number] = nil
+    let sources = [registration.read as (any DispatchSourceProtocol)?, registration.write].compactMap { $0 }
+    guard !sources.isEmpty else { return }
+    // The system may look at the descriptor until the last source has run its cancel handler.
+    let owned = descriptor.release()
+    closing += 1
+    var remaining = sources.count
+    for source in sources {
+      source.setCancelHandler { [self] in
+        remaining -= 1
+        guard remaining == 0 else { return }
+        _ = FileDescriptor(owning: owned)
+        closing -= 1
+        finishIfDone()
+      }
+    }
+    if let read = registration.read, !registration.armed.contains(.read) { read.resume() }
+    if let write = registration.write, !registration.armed.contains(.write) { write.resume() }
+    for source in sources { source.cancel() }
+  }
+
+  private func makeReadSource(_ registration: Registration) -> any DispatchSourceRead {
+    let source = DispatchSource.makeReadSource(fileDescriptor: registration.descriptor, queue: queue)
+    source.setEventHandler { [self, registration] in
+      // Nothing to read is the peer's end. On a hang-up the source never fires again, however much is still unread.
+      if registration.read?.data == 0 { ended[registration.descriptor] = registration }
+      note(registration, .readable)
+    }
+    registration.read = source
+    return source
+  }
+
+  private func makeWriteSource(_ registration: Registration) -> any DispatchSourceWrite {
+    let source = DispatchSource.makeWriteSource(fileDescriptor: registration.descriptor, queue: queue)
+    source.setEventHandler { [self, registration] in note(registration, .writable) }
+    registration.write = source
+    return source
+  }
+
+  private func note(_ registration: Registration, _ readiness: PollEvent.Readiness) {
+    // A source fires again as long as nothing is read: once a round is enough.
+    if let last = gathered.last, last.token == registration.token, last.readiness == readiness { return }
+    gathered.append(PollEvent(token: registration.token, readiness: readiness))
+    queueRound()
+  }
+
+  private func queueRound() {
+    guard !roundQueued, delegate != nil else { return }
+    roundQueued = true
+    queue.async { [self] in runRound() }
+  }
+
+  private func runRound() {
+    roundQueued = false
+    guard let delegate else { return }
+    swap(&gathered, &delivered)
+    let wait = delivered.withUnsafeBufferPointer { delegate.round($0) }
+    delivered.removeAll(keepingCapacity: true)
+    for registration in ended.values where registration.armed.contains(.read) { note(registration, .readable) }
+    switch wait {
+    case .none: queueRound()
+    case .nanoseconds(let nanoseconds): setTimer(nanoseconds)
+    case .forever: break
+    case .stop:
+      self.delegate = nil
+      gathered = []
       timer?.cancel()
       timer = nil
-      self.delegate = nil
-      delegate.pollerEnded()
-      return
-    }
-    switch wait {
-    case .none: queue.async { self.beginRound() }
-    case .forever: timer?.schedule(deadline: .distantFuture)
-    case .until(let time):
-      timer?.schedule(deadline: .init(uptimeNanoseconds: time.nanoseconds), leeway: .microseconds(500))
+      finishIfDone()
     }
   }
 
-  func watch(_ descriptor: Int32, token: UInt64, interest: Interest) {
-    let entry = watched[descriptor] ?? Watched()
-    watched[descriptor] = entry
-    if interest.contains(.read) != entry.interest.contains(.read) {
-      if interest.contains(.read) {
-        if entry.read == nil {
-          let source = DispatchSource.makeReadSource(fileDescriptor: descriptor, queue: queue)
-          source.setEventHandler { [weak self] in self?.ready(token, readable: true) }
-          source.activate()
-          entry.read = source
-        } else {
-          entry.read?.resume()
-        }
-      } else {
-        entry.read?.suspend()
-      }
-    }
-    if interest.contains(.write) != entry.interest.contains(.write) {
-      if interest.contains(.write) {
-        if entry.write == nil {
-          let source = DispatchSource.makeWriteSource(fileDescriptor: descriptor, queue: queue)
-          source.setEventHandler { [weak self] in self?.ready(token, writable: true) }
-          source.activate()
-          entry.write = source
-        } else {
-          entry.write?.resume()
-        }
-      } else {
-        entry.write?.suspend()
-      }
-    }
-    entry.interest = interest
+  private func setTimer(_ nanoseconds: UInt64) {
+    let now = MonotonicTime.now()
+    let deadline = now.advanced(byNanoseconds: nanoseconds)
+    // A timer that fires too early costs one empty round, less than setting it anew each time.
+    guard deadline < timerDeadline || timerDeadline < now else { return }
+    timerDeadline = deadline
+    let timer = self.timer ?? makeTimer()
+    timer.schedule(deadline: .now() + .nanoseconds(Int(min(nanoseconds, 1 << 60))), leeway: .nanoseconds(0))
   }
 
-  private func ready(_ token: UInt64, readable: Bool = false, writable: Bool = false) {
-    guard !isEnding else { return }
-    beginRound()
-    delegate?.ready(token: token, readable: readable, writable: writable, failed: false)
+  private func makeTimer() -> any DispatchSourceTimer {
+    let timer = DispatchSource.makeTimerSource(queue: queue)
+    timer.setEventHandler { [self] in
+      timerDeadline = .distantFuture
+      queueRound()
+    }
+    timer.schedule(deadline: .distantFuture)
+    timer.activate()
+    self.timer = timer
+    return timer
   }
 
-  func close(_ descriptor: Int32) {
-    guard let entry = watched.removeValue(forKey: descriptor) else {
-      _ = Glibc.close(descriptor)
-      return
-    }
-    // The number may be used again as soon as it is closed, so both sources must have let go of it first.
-    let sources: [any DispatchSourceProtocol] = [entry.read as (any DispatchSourceProtocol)?, entry.write].compactMap {
-      $0
-    }
-    let closer = Closer(descriptor, waiting: sources.count)
-    if let read = entry.read {
-      read.setCancelHandler { closer.sourceEnded() }
-      read.cancel()
-      if !entry.interest.contains(.read) { read.resume() }
-    }
-    if let write = entry.write {
-      write.setCancelHandler { closer.sourceEnded() }
-      write.cancel()
-      if !entry.interest.contains(.write) { write.resume() }
-    }
-    if sources.isEmpty { _ = Glibc.close(descriptor) }
-  }
-
-  func wake() {
-    guard !isWakePending.exchange(true, ordering: .acquiringAndReleasing) else { return }
-    queue.async {
-      self.isWakePending.store(false, ordering: .releasing)
-      self.beginRound()
-    }
-  }
-
-  func end() { isEnding = true }
-
-  /// Closes a descriptor when the last source has let go of it; on the serial queue.
-  private final class Closer: @unchecked Sendable {
-    // `@unchecked Sendable`: cancel handlers run on the poller's serial queue.
-    private let descriptor: Int32
-    private var waiting: Int
-
-    init(_ descriptor: Int32, waiting: Int) {
-      self.descriptor = descriptor
-      self.waiting = waiting
-    }
-
-    func sourceEnded() {
-      waiting -= 1
-      if waiting == 0 { _ = Glibc.close(descriptor) }
-    }
+  private func finishIfDone() {
+    if delegate == nil, closing == 0 { finished.leave() }
   }
 }

@@ -1,110 +1,119 @@
 import CLinux
+import Dispatch
 import Foundation
+import Glibc
 import MartletCore
 import Synchronization
 
-/// `epoll` on a thread of its own.
+/// Level-triggered `epoll` on a thread of its own, woken through one `eventfd`.
+///
+/// `@unchecked Sendable`: the descriptors never change, `thread` is atomic, the buffers belong to the loop's thread.
 final class EpollPoller: Poller, @unchecked Sendable {
-  // `@unchecked Sendable`: all but `wake` is confined to the thread that `start` makes.
-
+  private static let maxEvents = 256
   private static let wakeToken = UInt64.max
-  private static let eventsPerRound = 256
 
   private let epoll: Int32
+  // Stays open until nobody holds the poller: a late `wake` must not write into somebody else's descriptor.
   private let wakeup: Int32
-  /// What each descriptor is watched for, by descriptor.
-  private var interests: [Interest?] = []
-  private var isEnding = false
-  private var thread: pthread_t?
-  private let name: String
+  private let creationError: Int32
+  private let thread = Atomic<UInt>(0)
+  private let finished = DispatchGroup()
 
-  init(name: String) {
-    self.name = name
+  init() {
     epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
+    let epollError = errno
     wakeup = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
-    precondition(epoll >= 0 && wakeup >= 0, "no descriptor is left for a poller")
-    var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data(u64: Self.wakeToken))
-    epoll_ctl(epoll, EPOLL_CTL_ADD, wakeup, &event)
+    creationError = epoll < 0 ? epollError : wakeup < 0 ? errno : 0
   }
 
   deinit {
-    _ = Glibc.close(epoll)
-    _ = Glibc.close(wakeup)
+    if epoll >= 0 { _ = Glibc.close(epoll) }
+    if wakeup >= 0 { _ = Glibc.close(wakeup) }
   }
 
-  var isOnThread: Bool { thread.map { pthread_equal($0, pthread_self()) != 0 } ?? true }
-
-  func start(_ delegate: any PollerDelegate) {
-    // The delegate is used on the new thread only.
-    nonisolated(unsafe) let delegate = delegate
-    let thread = Thread { self.run(delegate) }
-    thread.name = name
-    thread.stackSize = 8 << 20
-    thread.start()
-  }
-
-  private func run(_ delegate: any PollerDelegate) {
-    thread = pthread_self()
-    let events = UnsafeMutablePointer<epoll_event>.allocate(capacity: Self.eventsPerRound)
-    defer { events.deallocate() }
-    // Work may have been posted before the thread began.
-    var timeout: Int32 = 0
-    while !isEnding {
-      let count = epoll_wait(epoll, events, Int32(Self.eventsPerRound), timeout)
-      delegate.roundBegan()
-      for index in 0..<max(0, Int(count)) {
-        let event = events[index]
-        if event.data.u64 == Self.wakeToken {
-          var value: UInt64 = 0
-          _ = read(wakeup, &value, 8)
-          continue
-        }
-        delegate.ready(
-          token: event.data.u64, readable: event.events & EPOLLIN.rawValue != 0,
-          writable: event.events & EPOLLOUT.rawValue != 0,
-          failed: event.events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0)
-      }
-      timeout = Self.milliseconds(delegate.roundEnded())
+  func start(name: String, delegate: any RoundDelegate) throws(Status) {
+    // Edge-triggered: every write is a new edge, so the counter never has to be read.
+    guard creationError == 0, control(EPOLL_CTL_ADD, wakeup, Self.wakeToken, EPOLLIN.rawValue | EPOLLET.rawValue) else {
+      let error = creationError == 0 ? errno : creationError
+      throw Status(.resourceExhausted, "cannot start \(name): epoll: \(errorText(error))")
     }
-    delegate.pollerEnded()
-  }
-
-  private static func milliseconds(_ wait: PollerWait) -> Int32 {
-    switch wait {
-    case .none: return 0
-    case .forever: return -1
-    case .until(let time):
-      // Rounded up, or a timer that is due in half a millisecond would be polled for until then.
-      let left = (time.nanoseconds(since: .now()) + 999_999) / 1_000_000
-      return Int32(min(left, 60_000))
-    }
-  }
-
-  func watch(_ descriptor: Int32, token: UInt64, interest: Interest) {
-    while interests.count <= descriptor { interests.append(nil) }
-    let old = interests[Int(descriptor)]
-    guard old != interest else { return }
-    var bits: UInt32 = 0
-    if interest.contains(.read) { bits |= EPOLLIN.rawValue }
-    if interest.contains(.write) { bits |= EPOLLOUT.rawValue }
-    var event = epoll_event(events: bits, data: epoll_data(u64: token))
-    epoll_ctl(epoll, old == nil ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, descriptor, &event)
-    interests[Int(descriptor)] = interest
-  }
-
-  func close(_ descriptor: Int32) {
-    if descriptor < interests.count, interests[Int(descriptor)] != nil {
-      var event = epoll_event()
-      epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, &event)
-      interests[Int(descriptor)] = nil
-    }
-    _ = Glibc.close(descriptor)
+    finished.enter()
+    nonisolated(unsafe) let delegate = delegate  // Handed over: from here on only the new thread calls it.
+    Thread { [self] in
+      martlet_name_thread(name)
+      thread.store(UInt(pthread_self()), ordering: .releasing)
+      run(delegate)
+      finished.leave()
+    }.start()
   }
 
   func wake() {
+    guard wakeup >= 0 else { return }
     var one: UInt64 = 1
-    _ = write(wakeup, &one, 8)
+    // Fails only when the counter is full, and then a wake-up is under way.
+    _ = Glibc.write(wakeup, &one, MemoryLayout<UInt64>.size)
   }
 
-  func end() { isEnding = true }
+  func join() { finished.wait() }
+
+  var isCurrent: Bool { thread.load(ordering: .acquiring) == UInt(pthread_self()) }
+
+  func add(_ descriptor: Int32, token: UInt64, interest: PollInterest) -> Bool {
+    control(EPOLL_CTL_ADD, descriptor, token, Self.events(interest))
+  }
+
+  func update(_ descriptor: Int32, token: UInt64, interest: PollInterest) {
+    // A registered descriptor can be changed: the call allocates nothing.
+    _ = control(EPOLL_CTL_MOD, descriptor, token, Self.events(interest))
+  }
+
+  // Closing the only descriptor of a socket takes it out of the set.
+  func close(_ descriptor: consuming FileDescriptor) {}
+
+  private static func events(_ interest: PollInterest) -> UInt32 {
+    (interest.contains(.read) ? EPOLLIN.rawValue : 0) | (interest.contains(.write) ? EPOLLOUT.rawValue : 0)
+  }
+
+  private func control(_ operation: Int32, _ descriptor: Int32, _ token: UInt64, _ events: UInt32) -> Bool {
+    var event = epoll_event()
+    event.events = events
+    event.data.u64 = token
+    return epoll_ctl(epoll, operation, descriptor, &event) == 0
+  }
+
+  private func run(_ delegate: any RoundDelegate) {
+    let raw = UnsafeMutablePointer<epoll_event>.allocate(capacity: Self.maxEvents)
+    let events = UnsafeMutablePointer<PollEvent>.allocate(capacity: Self.maxEvents)
+    defer {
+      raw.deallocate()
+      events.deallocate()
+    }
+    var timeout: Int32 = 0
+    while true {
+      let ready = epoll_wait(epoll, raw, Int32(Self.maxEvents), timeout)
+      var count = 0
+      // A failure can only be EINTR, which is a round without events.
+      for index in 0..<max(0, Int(ready)) {
+        let token = raw[index].data.u64
+        guard token != Self.wakeToken else { continue }
+        events.advanced(by: count).initialize(
+          to: PollEvent(token: token, readiness: Self.readiness(raw[index].events)))
+        count += 1
+      }
+      switch delegate.round(UnsafeBufferPointer(start: events, count: count)) {
+      case .none: timeout = 0
+      case .nanoseconds(let wait): timeout = Int32(min(wait / 1_000_000 + 1, UInt64(Int32.max)))
+      case .forever: timeout = -1
+      case .stop: return
+      }
+    }
+  }
+
+  private static func readiness(_ events: UInt32) -> PollEvent.Readiness {
+    var readiness: PollEvent.Readiness = []
+    if events & EPOLLIN.rawValue != 0 { readiness.insert(.readable) }
+    if events & EPOLLOUT.rawValue != 0 { readiness.insert(.writable) }
+    if events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 { readiness.insert(.hangup) }
+    return readiness
+  }
 }

@@ -6,48 +6,70 @@ public enum PollerKind: String, Sendable, CaseIterable {
   case epoll
   /// A `DispatchSource` for each descriptor on a serial queue.
   case dispatch
+
+  func make() -> any Poller {
+    switch self {
+    case .epoll: EpollPoller()
+    case .dispatch: DispatchPoller()
+    }
+  }
 }
 
-/// What a reactor wants to know of a descriptor.
-struct Interest: OptionSet {
+/// What to be told about a descriptor. An error or a hang-up is told in any case, where the system can.
+struct PollInterest: OptionSet {
   let rawValue: UInt8
-  static let read = Interest(rawValue: 1)
-  static let write = Interest(rawValue: 2)
+  static let read = PollInterest(rawValue: 1)
+  static let write = PollInterest(rawValue: 2)
 }
 
-/// How long a poller may wait after a round.
-enum PollerWait {
+/// What became of a descriptor. It may be late or wrong: the socket call that follows decides.
+struct PollEvent {
+  struct Readiness: OptionSet {
+    let rawValue: UInt8
+    static let readable = Readiness(rawValue: 1)
+    static let writable = Readiness(rawValue: 2)
+    /// Both directions are gone; what had arrived before can still be read.
+    static let hangup = Readiness(rawValue: 4)
+  }
+
+  /// What the descriptor was registered with.
+  var token: UInt64
+  var readiness: Readiness
+}
+
+/// What a poller does after a round.
+enum PollWait {
+  /// Looks what is ready without waiting.
   case none
-  case until(MonotonicTime)
+  /// Waits for readiness, a wake-up or this time, whichever is first.
+  case nanoseconds(UInt64)
   case forever
+  /// Ends: no further round.
+  case stop
 }
 
-/// Who is told of readiness; one thread at a time, always the same thread or serial queue.
-protocol PollerDelegate: AnyObject {
-  /// Before the first descriptor of a round.
-  func roundBegan()
-  /// The descriptor that was watched with `token` can be read, written, or has failed.
-  func ready(token: UInt64, readable: Bool, writable: Bool, failed: Bool)
-  /// After the last one.
-  func roundEnded() -> PollerWait
-  /// The loop is over: nothing is called after this.
-  func pollerEnded()
+/// Receives a poller's rounds, on the poller's thread.
+protocol RoundDelegate: AnyObject {
+  /// `events` holds at most one round's readiness and is valid during the call.
+  func round(_ events: UnsafeBufferPointer<PollEvent>) -> PollWait
 }
 
-/// Delivers rounds of readiness, level-triggered: what stays ready is told again.
+/// Level-triggered readiness, delivered as rounds to a callback on one thread at a time.
 ///
-/// All but `wake` on the delegate's thread, once it runs.
+/// `start`, `wake` and `join` may be called on any thread, the rest on the poller's own.
 protocol Poller: AnyObject {
-  /// Begins to run; the delegate is called from now on.
-  func start(_ delegate: any PollerDelegate)
-  /// Watches a descriptor, or changes what it is watched for; nothing for an empty interest.
-  func watch(_ descriptor: Int32, token: UInt64, interest: Interest)
-  /// Stops watching a descriptor and closes it.
-  func close(_ descriptor: Int32)
-  /// Asks for a round although nothing is ready. Any thread.
+  /// Begins to deliver rounds, the first at once. Throws `resourceExhausted` when the system has no descriptor left.
+  func start(name: String, delegate: any RoundDelegate) throws(Status)
+  /// Makes another round begin soon; harmless before `start` and after the end.
   func wake()
-  /// Ends the loop after the current round.
-  func end()
-  /// Whether the caller is on the delegate's thread; for assertions.
-  var isOnThread: Bool { get }
+  /// Returns when the last round is over and every descriptor given to `close` is closed.
+  func join()
+  /// Whether the caller runs on the poller's thread.
+  var isCurrent: Bool { get }
+
+  /// Registers a descriptor; false when the system refuses, the descriptor then stays the caller's affair.
+  func add(_ descriptor: Int32, token: UInt64, interest: PollInterest) -> Bool
+  func update(_ descriptor: Int32, token: UInt64, interest: PollInterest)
+  /// Takes a registered descriptor out and closes it, as soon as nothing of the system still looks at it.
+  func close(_ descriptor: consuming FileDescriptor)
 }

@@ -1,48 +1,63 @@
 import Synchronization
 
-/// Work for a thread from outside: bounded, in order. Any thread posts, one takes.
+/// Work that other threads hand to a reactor: bounded, in order, one wake-up for all that waits.
 final class Mailbox: Sendable {
-  private struct State {
-    var work: [@Sendable () -> Void] = []
-    var isClosed = false
+  enum Item: Sendable {
+    case work(@Sendable () -> Void)
+    /// An accepted socket, owned by whoever takes the item out.
+    case adopt(descriptor: Int32, peer: PeerInfo, limiter: ConnectionLimiter?)
   }
 
-  enum Delivery {
-    /// It is the first since the mailbox was emptied: the owner must be woken.
-    case first
-    case queued
-    /// The mailbox is full or closed; the work was not taken.
+  enum Answer {
+    /// Taken; the reader has to be woken.
+    case wake
+    /// Taken; the reader is awake or being woken.
+    case taken
+    /// Full or closed: the item stays with the caller.
     case refused
+  }
+
+  private struct State {
+    var items: [Item] = []
+    var isClosed = false
   }
 
   private let capacity: Int
   private let state = Mutex(State())
+  private let waiting = Atomic<Bool>(false)
 
   init(capacity: Int) { self.capacity = capacity }
 
-  func post(_ work: @escaping @Sendable () -> Void) -> Delivery {
+  /// Whether something waits; may be late.
+  var hasItems: Bool { waiting.load(ordering: .acquiring) }
+
+  func post(_ item: Item) -> Answer {
     state.withLock { state in
-      guard !state.isClosed, state.work.count < capacity else { return .refused }
-      state.work.append(work)
-      return state.work.count == 1 ? .first : .queued
+      guard !state.isClosed, state.items.count < capacity else { return .refused }
+      state.items.append(item)
+      guard state.items.count == 1 else { return .taken }
+      waiting.store(true, ordering: .releasing)
+      return .wake
     }
   }
 
-  /// Everything posted so far.
-  func take() -> [@Sendable () -> Void] {
+  /// Exchanges what waits for `items`, which must be empty and whose memory is used again.
+  func take(into items: inout [Item]) {
+    guard hasItems else { return }
     state.withLock { state in
-      guard !state.work.isEmpty else { return [] }
-      defer { state.work = [] }
-      return state.work
+      swap(&state.items, &items)
+      waiting.store(false, ordering: .releasing)
     }
   }
 
-  /// Refuses work from now on and returns what was still there.
-  func close() -> [@Sendable () -> Void] {
+  /// Refuses everything from now on and returns what was still waiting.
+  func close() -> [Item] {
     state.withLock { state in
       state.isClosed = true
-      defer { state.work = [] }
-      return state.work
+      waiting.store(false, ordering: .releasing)
+      let rest = state.items
+      state.items = []
+      return rest
     }
   }
 }

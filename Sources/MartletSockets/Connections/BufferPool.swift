@@ -1,0 +1,66 @@
+/// Free buffers of one reactor, by powers of two, so that a connection without waiting bytes holds none.
+///
+/// Not `Sendable`: belongs to its reactor's thread.
+struct BufferPool: ~Copyable {
+  static let smallestBytes = 4 << 10
+  private static let classes = 20
+
+  /// First free buffer of each class; a free buffer's first word points to the next.
+  private let free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+  private let retained: UnsafeMutablePointer<Int>
+  private let maxRetainedBytes: Int
+
+  /// Keeps at most `maxRetainedBytes` of free buffers; more go back to the allocator.
+  init(maxRetainedBytes: Int = 8 << 20) {
+    self.maxRetainedBytes = maxRetainedBytes
+    free = .allocate(capacity: Self.classes)
+    free.initialize(repeating: nil, count: Self.classes)
+    retained = .allocate(capacity: 1)
+    retained.initialize(to: 0)
+  }
+
+  deinit {
+    for index in 0..<Self.classes {
+      while let buffer = free[index] {
+        free[index] = buffer.load(as: UnsafeMutableRawPointer?.self)
+        buffer.deallocate()
+      }
+    }
+    free.deallocate()
+    retained.deallocate()
+  }
+
+  /// Bytes that lie free.
+  var retainedBytes: Int { retained.pointee }
+
+  /// A buffer of at least `bytes`, with undefined contents; the caller gives it back or deallocates it.
+  func rent(atLeast bytes: Int) -> UnsafeMutableRawBufferPointer {
+    let index = Self.sizeClass(bytes)
+    precondition(index < Self.classes, "a buffer of \(bytes) bytes is larger than any bound allows")
+    let size = Self.smallestBytes << index
+    guard let buffer = free[index] else {
+      return UnsafeMutableRawBufferPointer(start: .allocate(byteCount: size, alignment: 16), count: size)
+    }
+    free[index] = buffer.load(as: UnsafeMutableRawPointer?.self)
+    retained.pointee -= size
+    return UnsafeMutableRawBufferPointer(start: buffer, count: size)
+  }
+
+  /// Takes a rented buffer back.
+  func giveBack(_ buffer: UnsafeMutableRawBufferPointer) {
+    guard let start = buffer.baseAddress else { return }
+    guard retained.pointee + buffer.count <= maxRetainedBytes else {
+      start.deallocate()
+      return
+    }
+    let index = Self.sizeClass(buffer.count)
+    start.storeBytes(of: free[index], as: UnsafeMutableRawPointer?.self)
+    free[index] = start
+    retained.pointee += buffer.count
+  }
+
+  private static func sizeClass(_ bytes: Int) -> Int {
+    guard bytes > smallestBytes else { return 0 }
+    return Int.bitWidth - (bytes - 1).leadingZeroBitCount - smallestBytes.trailingZeroBitCount
+  }
+}

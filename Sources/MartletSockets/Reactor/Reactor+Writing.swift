@@ -1,0 +1,74 @@
+import CLinux
+import Glibc
+import MartletCore
+
+/// From the handler to a socket.
+extension Reactor {
+  /// Room for `bytes` at the end of the write buffer, valid until the next call for this connection.
+  ///
+  /// Nil when the connection is gone, or when it has more than `maxWriteBufferBytes` unsent: it is then closed as a slow
+  /// reader. Nothing is sent before `commit`.
+  public func reserve(_ connection: ConnectionHandle, _ bytes: Int) -> UnsafeMutableRawPointer? {
+    assertOnThread()
+    guard let pointer = slab[connection], pointer.pointee.isAlive else { return nil }
+    if pointer.pointee.output.count + bytes > limits.maxWriteBufferBytes {
+      // Much may have gathered in this round: only what the peer does not take counts against it.
+      if pointer.pointee.phase == .open, !pointer.pointee.output.isEmpty { flush(pointer, connection) }
+      guard pointer.pointee.isAlive else { return nil }
+      guard pointer.pointee.output.count + bytes <= limits.maxWriteBufferBytes else {
+        fail(pointer, connection, .slowReader)
+        return nil
+      }
+    }
+    return pointer.pointee.output.reserve(bytes, from: pool)
+  }
+
+  /// Makes the first `bytes` of what was reserved part of the output; it is written at the end of the round.
+  public func commit(_ connection: ConnectionHandle, _ bytes: Int) {
+    assertOnThread()
+    guard let pointer = slab[connection], pointer.pointee.isAlive else { return }
+    if pointer.pointee.output.isEmpty { pointer.pointee.lastWrite = currentTime }
+    pointer.pointee.output.add(bytes)
+    touch(pointer, connection)
+  }
+
+  /// Committed bytes that are not sent yet; 0 when the connection is gone.
+  public func unsentBytes(_ connection: ConnectionHandle) -> Int {
+    assertOnThread()
+    return slab[connection]?.pointee.output.count ?? 0
+  }
+
+  /// Writes once as much as the socket takes.
+  func flush(_ connection: UnsafeMutablePointer<Connection>, _ handle: ConnectionHandle) {
+    let start = sampleWrite ? MonotonicTime.now() : currentTime
+    let bytes = connection.pointee.output.bytes
+    let descriptor = connection.pointee.descriptor.rawValue
+    var count: Int
+    repeat {
+      count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+    } while count < 0 && errno == EINTR
+    let error = errno
+    if sampleWrite {
+      sampleWrite = false
+      statistics.write.observe(MonotonicTime.now().nanoseconds(since: start))
+    }
+    if count >= 0 {
+      statistics.sent(count, isUnix: connection.pointee.isUnix)
+      connection.pointee.output.removeFirst(count, to: pool)
+      connection.pointee.lastWrite = currentTime
+      connection.pointee.lastActivity = currentTime
+    } else if error != EAGAIN {
+      fail(connection, handle, connection.pointee.flags.contains(.peerFinished) ? .peerClosed : .reset(error))
+    }
+  }
+
+  /// Stops reading from a peer that does not read, and goes on when half of what waited is gone.
+  func throttle(_ connection: UnsafeMutablePointer<Connection>) {
+    let unsent = connection.pointee.output.count
+    if unsent >= limits.writeHighWaterBytes {
+      connection.pointee.flags.insert(.throttled)
+    } else if unsent <= limits.writeHighWaterBytes / 2 {
+      connection.pointee.flags.remove(.throttled)
+    }
+  }
+}
