@@ -31,7 +31,7 @@ public struct AdminRoute: Sendable {
 /// The answer of a probe.
 public struct AdminProbe: Sendable {
   public var isGood: Bool
-  /// For people: "ready", or what is missing.
+  /// For people: what is missing; may be empty.
   public var reason: String
 
   public init(_ isGood: Bool, _ reason: String) {
@@ -52,5 +52,8 @@ public struct AdminResponse: Sendable {
     self.body = body
   }
 
-  init(_ probe: AdminProbe) { self.init(status: probe.isGood ? 200 : 503, body: probe.reason + "\n") }
+  init(_ probe: AdminProbe) {
+    let body = probe.reason.isEmpty ? (probe.isGood ? "ok" : "not ok") : probe.reason
+    self.init(status: probe.isGood ? 200 : 503, body: body + "\n")
+  }
 }

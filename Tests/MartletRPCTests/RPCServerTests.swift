@@ -184,6 +184,25 @@ struct RPCServerTests {
     }
   }
 
+  @Test("a call that is answered in the round that read it has taken time all the same", arguments: PollerKind.allCases)
+  func duration(_ poller: PollerKind) throws {
+    let bench = try Bench(poller)
+    defer { bench.stop() }
+    let client = try Client(bench.listener.address)
+    client.send(Client.frame(1, "Echo", payload: [7]))
+    #expect(try client.answer().payload == [7])
+    var collector = MetricCollector()
+    bench.server.statistics.collect(into: &collector)
+    let sums = collector.samples.compactMap { sample -> Double? in
+      guard sample.family == "martlet_rpc_call_duration_seconds", case .buckets(_, _, let sum) = sample.value else {
+        return nil
+      }
+      return sum
+    }
+    #expect(sums.count == 1)
+    #expect(sums.allSatisfy { $0 > 0 })
+  }
+
   @Test("a call split at every byte is the same call", arguments: PollerKind.allCases)
   func split(_ poller: PollerKind) throws {
     let bench = try Bench(poller)
