@@ -250,8 +250,8 @@ static const ProtobufCFieldDescriptor onnx__operator_set_id_proto__field_descrip
     "domain",
     1,
     PROTOBUF_C_LABEL_OPTIONAL,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Onnx__OperatorSetIdProto, has_domain),
     offsetof(Onnx__OperatorSetIdProto, domain),
     NULL,
     NULL,
@@ -301,8 +301,8 @@ static const ProtobufCFieldDescriptor onnx__string_string_entry_proto__field_des
     "key",
     1,
     PROTOBUF_C_LABEL_OPTIONAL,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Onnx__StringStringEntryProto, has_key),
     offsetof(Onnx__StringStringEntryProto, key),
     NULL,
     NULL,
@@ -530,8 +530,8 @@ static const ProtobufCFieldDescriptor onnx__value_info_proto__field_descriptors[
     "name",
     1,
     PROTOBUF_C_LABEL_OPTIONAL,
-    PROTOBUF_C_TYPE_STRING,
-    0,   /* quantifier_offset */
+    PROTOBUF_C_TYPE_BYTES,
+    offsetof(Onnx__ValueInfoProto, has_name),
     offsetof(Onnx__ValueInfoProto, name),
     NULL,
     NULL,

@@ -51,49 +51,40 @@ public final class ConstantTensor: @unchecked Sendable {
     }
   }
 
-  /// A tensor of texts, copied from where `texts` point.
-  public convenience init(texts: [TextRef], _ shape: Shape) {
-    precondition(texts.count == shape.elements)
-    let memory = UnsafeMutableRawPointer.allocate(
-      byteCount: max(16, texts.count * MemoryLayout<TextRef>.stride), alignment: 64)
-    let heap = UnsafeMutableRawPointer.allocate(byteCount: max(1, texts.reduce(0) { $0 + $1.count }), alignment: 16)
-    var end = heap
-    let elements = memory.bindMemory(to: TextRef.self, capacity: texts.count)
-    for (index, text) in texts.enumerated() {
-      var copy = TextRef.empty
-      if text.count > 0, let start = text.start {
-        end.copyMemory(from: start, byteCount: text.count)
-        copy = TextRef(start: UnsafePointer(end.assumingMemoryBound(to: UInt8.self)), count: text.count)
-        end += text.count
-      }
-      elements.advanced(by: index).initialize(to: copy)
-    }
+  /// Takes over the memory of texts: references, and the bytes that they point into.
+  convenience init(texts memory: UnsafeMutableRawPointer, heap: UnsafeMutableRawPointer, _ shape: Shape) {
     self.init(type: .text, shape: shape, memory: memory, heap: heap)
+  }
+
+  /// A copy of the elements at `start`, and of the texts they refer to.
+  convenience init(copying type: ElementType, _ shape: Shape, from start: UnsafeRawPointer) {
+    guard type == .text else {
+      self.init(type, shape) { (bytes: UnsafeMutableRawBufferPointer) in
+        bytes.copyMemory(from: UnsafeRawBufferPointer(start: start, count: bytes.count))
+      }
+      return
+    }
+    let texts = UnsafeBufferPointer(start: start.assumingMemoryBound(to: TextRef.self), count: shape.elements)
+    var builder = TextTensorBuilder(count: texts.count, bytes: texts.reduce(0) { $0 + $1.count })
+    for text in texts { builder.append(UnsafeRawBufferPointer(text.bytes)) }
+    // A class cannot delegate to the tensor that the builder makes; it takes over the memory instead.
+    let (memory, heap) = builder.release()
+    self.init(texts: memory, heap: heap, shape)
   }
 
   /// A vector of texts.
-  public convenience init(strings: [String]) {
-    let bytes = strings.flatMap { Array($0.utf8) }
-    self.init(concatenated: bytes, lengths: strings.map(\.utf8.count), Shape(strings.count))
-  }
+  public convenience init(strings: [String]) { self.init(strings: strings, Shape(strings.count)) }
 
-  /// Texts that lie one behind the other in `concatenated`.
-  public convenience init(concatenated: [UInt8], lengths: [Int], _ shape: Shape) {
-    precondition(lengths.count == shape.elements && lengths.reduce(0, +) == concatenated.count)
-    let memory = UnsafeMutableRawPointer.allocate(
-      byteCount: max(16, lengths.count * MemoryLayout<TextRef>.stride), alignment: 64)
-    let heap = UnsafeMutableRawPointer.allocate(byteCount: max(1, concatenated.count), alignment: 16)
-    concatenated.withUnsafeBytes { bytes in
-      if let start = bytes.baseAddress { heap.copyMemory(from: start, byteCount: bytes.count) }
+  /// A tensor of texts; there are as many as the shape has elements.
+  public convenience init(strings: [String], _ shape: Shape) {
+    precondition(strings.count == shape.elements)
+    var builder = TextTensorBuilder(count: strings.count, bytes: strings.reduce(0) { $0 + $1.utf8.count })
+    for string in strings {
+      var copy = string
+      copy.withUTF8 { builder.append(UnsafeRawBufferPointer($0)) }
     }
-    let elements = memory.bindMemory(to: TextRef.self, capacity: lengths.count)
-    var end = heap.assumingMemoryBound(to: UInt8.self)
-    for (index, length) in lengths.enumerated() {
-      let text = length == 0 ? TextRef.empty : TextRef(start: UnsafePointer(end), count: length)
-      elements.advanced(by: index).initialize(to: text)
-      end += length
-    }
-    self.init(type: .text, shape: shape, memory: memory, heap: heap)
+    let (memory, heap) = builder.release()
+    self.init(texts: memory, heap: heap, shape)
   }
 
   /// The elements as `T`; valid while the tensor lives.

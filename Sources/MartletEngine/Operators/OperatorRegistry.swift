@@ -1,7 +1,7 @@
 import MartletCore
 
 /// Which operators the engine has, and the versions of their operator sets.
-struct OperatorRegistry: Sendable {
+package struct OperatorRegistry: Sendable {
   /// One operator: a line of registration.
   struct Entry: Sendable {
     let opType: String
@@ -14,12 +14,22 @@ struct OperatorRegistry: Sendable {
       self.opsets = opsets
       make = { (node, context) throws(ModelError) in OperatorBox(try Implementation(node, context: context)) }
     }
+
+    /// An operator whose implementation depends on the types of its inputs.
+    init(
+      _ opType: String, _ opsets: ClosedRange<Int>,
+      make: @escaping @Sendable (GraphNode, PlanningContext) throws(ModelError) -> AnyOperator
+    ) {
+      self.opType = opType
+      self.opsets = opsets
+      self.make = make
+    }
   }
 
   /// The versions of each domain's operator set that this engine knows; the default domain under the empty name.
   ///
   /// The newest are those of onnx 1.23.
-  static let opsets: [String: ClosedRange<Int>] = ["": 7...28, "ai.onnx.ml": 1...5]
+  package static let opsets: [String: ClosedRange<Int>] = ["": 7...28, "ai.onnx.ml": 1...5]
 
   /// The last version in the default domain, for entries that are right up to the newest.
   static let newest = 28

@@ -11,11 +11,16 @@ struct RunContext {
   let slots: UnsafeMutablePointer<TensorSlot>
   /// Indices into `slots`; -1 for an optional input that is absent.
   let inputs: UnsafePointer<Int32>
+  /// Indices into `slots`; -1 for an output that nobody reads.
   let outputs: UnsafePointer<Int32>
   let inputCount: Int
   let outputCount: Int
   let texts: Unmanaged<TextHeap>
   let temporary: Unmanaged<TemporaryMemory>
+  /// Bytes that outputs may still grow by.
+  let budget: UnsafeMutablePointer<Int>
+  /// Whether this is the planning run, whose rows are made up: a value that an operator would refuse is let through.
+  let isPlanning: Bool
 
   /// Input `index`, which the operator's `init` has found to be there.
   func input(_ index: Int) -> Tensor {
@@ -29,7 +34,8 @@ struct RunContext {
     return Tensor(slot: slots + Int(inputs[index]))
   }
 
-  /// Whether anybody may use output `index`. Writing an unused output is allowed when the node names it.
+  /// Whether anybody reads output `index`; one that nobody reads has no slot. True for the output of an operator that
+  /// has only one.
   func wants(_ index: Int) -> Bool { index < outputCount && outputs[index] >= 0 }
 
   /// Makes output `index` a tensor of `type` and `shape` with undefined contents, to be filled by the operator.
@@ -42,6 +48,13 @@ struct RunContext {
         .invalidArgument, "output \(index) would have the shape \(shape), which is not possible or too large")
     }
     let slot = slots + Int(outputs[index])
+    let growth = slot.pointee.growth(for: elements * type.byteWidth)
+    if growth > 0 {
+      guard growth <= budget.pointee else {
+        throw Status(.resourceExhausted, "output \(index) of shape \(shape) needs more memory than a call may take")
+      }
+      budget.pointee -= growth
+    }
     slot.pointee.reserve(type, shape)
     return Tensor(slot: slot)
   }

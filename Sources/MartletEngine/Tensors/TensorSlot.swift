@@ -26,15 +26,22 @@ struct TensorSlot {
   /// Grows the memory when needed, otherwise allocates nothing.
   mutating func reserve(_ type: ElementType, _ shape: Shape) {
     let bytes = shape.elements * type.byteWidth
-    if bytes > capacity || buffer == nil {
+    let growth = growth(for: bytes)
+    if growth > 0 {
       buffer?.deallocate()
-      // Half as much again, so that growing batches do not allocate at every call; 64 is a cache line.
-      capacity = max(bytes + bytes / 2, 256)
+      capacity += growth
       buffer = .allocate(byteCount: capacity, alignment: 64)
     }
     self.type = type
     self.shape = shape
     base = buffer.unsafelyUnwrapped
+  }
+
+  /// By how much the owned memory has to grow to hold `bytes`.
+  ///
+  /// Half as much again as needed, so that growing batches do not allocate at every call; 256 are four cache lines.
+  func growth(for bytes: Int) -> Int {
+    bytes <= capacity && capacity > 0 ? 0 : max(bytes + bytes / 2, 256) - capacity
   }
 
   /// Makes the slot a view of memory that outlives the call.

@@ -32,25 +32,27 @@ typedef struct Onnx__ValueInfoProto Onnx__ValueInfoProto;
 struct  Onnx__OperatorSetIdProto
 {
   ProtobufCMessage base;
-  char *domain;
+  protobuf_c_boolean has_domain;
+  ProtobufCBinaryData domain;
   protobuf_c_boolean has_version;
   int64_t version;
 };
 #define ONNX__OPERATOR_SET_ID_PROTO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&onnx__operator_set_id_proto__descriptor) \
-    , NULL, 0, 0 }
+    , 0, {0,NULL}, 0, 0 }
 
 
 struct  Onnx__StringStringEntryProto
 {
   ProtobufCMessage base;
-  char *key;
+  protobuf_c_boolean has_key;
+  ProtobufCBinaryData key;
   protobuf_c_boolean has_value;
   ProtobufCBinaryData value;
 };
 #define ONNX__STRING_STRING_ENTRY_PROTO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&onnx__string_string_entry_proto__descriptor) \
-    , NULL, 0, {0,NULL} }
+    , 0, {0,NULL}, 0, {0,NULL} }
 
 
 typedef enum {
@@ -119,12 +121,13 @@ struct  Onnx__TypeProto
 struct  Onnx__ValueInfoProto
 {
   ProtobufCMessage base;
-  char *name;
+  protobuf_c_boolean has_name;
+  ProtobufCBinaryData name;
   Onnx__TypeProto *type;
 };
 #define ONNX__VALUE_INFO_PROTO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&onnx__value_info_proto__descriptor) \
-    , NULL, NULL }
+    , 0, {0,NULL}, NULL }
 
 
 /* Onnx__OperatorSetIdProto methods */

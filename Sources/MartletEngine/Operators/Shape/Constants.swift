@@ -15,7 +15,7 @@ final class ConstantOperator: Operator {
     case ("value_int", .integer(let integer)): value = ConstantTensor(.int64, Shape(), [integer])
     case ("value_ints", .integers(let integers)): value = ConstantTensor(.int64, Shape(integers.count), integers)
     case ("value_string", .text(let text)):
-      value = ConstantTensor(concatenated: Array(text.utf8), lengths: [text.utf8.count], Shape())
+      value = ConstantTensor(strings: [text], Shape())
     case ("value_strings", .texts(let texts)): value = texts
     default: throw node.error(attribute: name, "is \(attribute.kind), which is not supported as a constant")
     }

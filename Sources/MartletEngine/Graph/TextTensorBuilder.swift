@@ -1,0 +1,59 @@
+import MartletCore
+
+/// Collects texts one by one into a `ConstantTensor`, in memory whose size is known from the start.
+public struct TextTensorBuilder: ~Copyable {
+  private let elements: UnsafeMutablePointer<TextRef>
+  private let heap: UnsafeMutablePointer<UInt8>
+  private let capacity: Int
+  private let heapCapacity: Int
+  private var count = 0
+  private var used = 0
+  private var finished = false
+
+  /// Room for `count` texts of `bytes` bytes together.
+  public init(count: Int, bytes: Int) {
+    capacity = count
+    heapCapacity = bytes
+    elements = UnsafeMutableRawPointer.allocate(
+      byteCount: max(16, count * MemoryLayout<TextRef>.stride), alignment: 64
+    ).bindMemory(to: TextRef.self, capacity: count)
+    heap = .allocate(capacity: max(1, bytes))
+  }
+
+  deinit {
+    if !finished {
+      UnsafeMutableRawPointer(elements).deallocate()
+      heap.deallocate()
+    }
+  }
+
+  /// Copies the next text, which is valid UTF-8.
+  ///
+  /// Precondition: no more texts and bytes than there is room for.
+  public mutating func append(_ text: UnsafeRawBufferPointer) {
+    precondition(count < capacity && text.count <= heapCapacity - used)
+    var copy = TextRef.empty
+    if text.count > 0, let start = text.baseAddress {
+      let target = UnsafeMutableRawPointer(heap + used)
+      target.copyMemory(from: start, byteCount: text.count)
+      copy = TextRef(start: UnsafePointer(heap + used), count: text.count)
+      used += text.count
+    }
+    (elements + count).initialize(to: copy)
+    count += 1
+  }
+
+  /// The tensor of all texts; `shape` has as many elements as there is room for, and all have been appended.
+  public consuming func finish(_ shape: Shape) -> ConstantTensor {
+    precondition(count == shape.elements)
+    let (memory, heap) = release()
+    return ConstantTensor(texts: memory, heap: heap, shape)
+  }
+
+  /// Hands over the memory: the references, and the bytes that they point into.
+  consuming func release() -> (texts: UnsafeMutableRawPointer, heap: UnsafeMutableRawPointer) {
+    precondition(count == capacity)
+    finished = true
+    return (UnsafeMutableRawPointer(elements), UnsafeMutableRawPointer(heap))
+  }
+}

@@ -1,0 +1,96 @@
+import MartletCore
+
+/// TreeEnsembleClassifier: a label `[rows]` and a score for each class `[rows, classes]`.
+///
+/// Equal to ONNX Runtime on one thread in every bit. Two classes have rules of their own (`TwoClassRule`); with more,
+/// the label is the class with the greatest sum among those that any leaf of the row has a weight for, the first of
+/// equal ones, and the transform comes after.
+final class TreeClassificationOperator<Value: TreeValue>: Operator {
+  private let ensemble: TreeEnsemble<Value>
+  private let transform: PostTransform
+  private let baseValues: [Value]
+  private let labels: ClassifierLabels
+  private let twoClasses: TwoClassRule<Value>
+
+  init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
+    let attributes = TreeEnsembleAttributes(node, kind: "class")
+    labels = try ClassifierLabels(node, integers: "classlabels_int64s")
+    guard labels.count > 0 else { throw node.error("has no classlabels_strings and no classlabels_int64s") }
+    ensemble = try attributes.ensemble(targets: labels.count, as: Value.self)
+    transform = try attributes.postTransform()
+    baseValues = try attributes.numbers("base_values", as: Value.self)
+    guard baseValues.count <= labels.count else {
+      throw node.error(attribute: "base_values", "has \(baseValues.count) elements, expected \(labels.count) or none")
+    }
+    let ids = try node.required("class_ids", node.integers("class_ids"))
+    let weights = try attributes.numbers("class_weights", as: Value.self)
+    twoClasses = TwoClassRule(
+      hasOneScore: labels.count == 2 && Set(ids).count == 1, isPositive: !weights.contains { $0 < 0 },
+      baseValues: baseValues, transform: transform)
+    try TreeInput<Value>.check(node, context, features: ensemble.features)
+  }
+
+  func run(_ context: RunContext) throws(Status) {
+    let input = try TreeInput<Value>(context, features: ensemble.features)
+    let classes = labels.count
+    let label = context.wants(0) ? try labels.reserve(context, 0, rows: input.count) : nil
+    let output =
+      context.wants(1)
+      ? try context.output(1, .float32, Shape(input.count, classes)).floats
+      : context.temporary(input.count * classes, of: Float.self)
+    let block = min(TreeEnsemble<Value>.rowsAtOnce, max(1, input.count))
+    let scores = TreeScores(
+      values: context.temporary(block * classes, of: Value.self),
+      isScored: context.temporary(block * classes, of: Bool.self))
+    for first in stride(from: 0, to: input.count, by: block) {
+      let count = min(block, input.count - first)
+      ensemble.aggregate(.sum, input.rows + first * input.width, stride: input.width, count: count, into: scores)
+      for index in 0..<count {
+        let row = UnsafeMutableBufferPointer(start: output + (first + index) * classes, count: classes)
+        let values = scores.values + index * classes
+        let isScored = scores.isScored + index * classes
+        switch classes {
+        case 1:
+          let isPositive = twoClasses.finish(one: values[0], row)
+          if let label { labels.write(isPositive ? 1 : 0, asNumber: true, to: label, first + index) }
+        case 2:
+          let winner = twoClasses.finish(values, isScored, row)
+          if let label {
+            labels.write(winner, asNumber: !twoClasses.hasOneScore, to: label, first + index)
+          }
+        default:
+          let winner = finish(values, isScored, row)
+          if let label { labels.write(winner, asNumber: false, to: label, first + index) }
+        }
+      }
+    }
+  }
+
+  /// Three or more classes: writes the row's scores and returns the class that won.
+  private func finish(
+    _ values: UnsafeMutablePointer<Value>, _ isScored: UnsafeMutablePointer<Bool>,
+    _ row: UnsafeMutableBufferPointer<Float>
+  ) -> Int {
+    for index in 0..<baseValues.count {
+      values[index] = isScored[index] ? values[index] + baseValues[index] : baseValues[index]
+      isScored[index] = true
+    }
+    var winner = -1
+    for index in row.indices where isScored[index] && (winner < 0 || values[index] > values[winner]) {
+      winner = index
+    }
+    for index in row.indices { row[index] = isScored[index] ? Float(values[index]) : 0 }
+    transform.apply(row)
+    return max(0, winner)
+  }
+}
+
+extension TreeClassificationOperator where Value == Float {
+  /// The operator in the precision that the node and its input ask for.
+  static func make(_ node: GraphNode, _ context: PlanningContext) throws(ModelError) -> AnyOperator {
+    if try TreeEnsembleAttributes(node, kind: "class").isDouble(context) {
+      return OperatorBox(try TreeClassificationOperator<Double>(node, context: context))
+    }
+    return OperatorBox(try TreeClassificationOperator<Float>(node, context: context))
+  }
+}

@@ -1,0 +1,102 @@
+import MartletCore
+
+/// A graph as a list of operators that run one after the other on a block of rows.
+///
+/// `@unchecked Sendable`: all properties are constants; steps and tensors are immutable.
+public final class GraphPlan: ScoringPlan, @unchecked Sendable {
+  /// Where an input goes; dimension 0 of `shape` is the rows of a call.
+  struct InputLayout {
+    var slot: Int
+    var type: ElementType
+    var shape: Shape
+  }
+
+  /// How an output's elements of a row lie in the tensor that the graph makes: `[before, rows * each, after]`.
+  struct OutputLayout {
+    var slot: Int
+    var type: ElementType
+    /// Elements of the dimensions before the one that grows with the rows.
+    var before: Int
+    /// What that dimension has for each row.
+    var each: Int
+    /// Elements of the dimensions behind it.
+    var after: Int
+    var width: Int { before * each * after }
+  }
+
+  public let signature: ModelSignature
+  let steps: StepList
+  private let inputs: [InputLayout]
+  private let outputs: [OutputLayout]
+  private let slots: Int
+  private let constants: [(slot: Int, tensor: ConstantTensor)]
+  /// Rows that are scored at once, so that their values stay in the cache and memory stays bounded.
+  let rowsAtOnce: Int
+
+  init(
+    signature: ModelSignature, steps: StepList, inputs: [InputLayout], outputs: [OutputLayout], slots: Int,
+    constants: [(slot: Int, tensor: ConstantTensor)], rowsAtOnce: Int
+  ) {
+    self.signature = signature
+    self.steps = steps
+    self.inputs = inputs
+    self.outputs = outputs
+    self.slots = slots
+    self.constants = constants
+    self.rowsAtOnce = rowsAtOnce
+  }
+
+  public func makeScratch() -> PlanScratch { EngineScratch(slots: slots, constants: constants) }
+
+  public var summary: String { "a graph of \(steps.count) operators, at most \(rowsAtOnce) rows at once" }
+
+  public func score(_ tile: Tile, rows: Range<Int>, scratch: PlanScratch) throws(Status) {
+    guard let scratch = scratch as? EngineScratch, scratch.count == slots else {
+      throw Status(.internalError, "the scratch memory is of another plan")
+    }
+    guard rows.lowerBound >= 0, rows.upperBound <= tile.capacity else {
+      throw Status(.internalError, "rows \(rows) of a tile of \(tile.capacity)")
+    }
+    var first = rows.lowerBound
+    while first < rows.upperBound {
+      let count = min(rowsAtOnce, rows.upperBound - first)
+      try score(tile, first: first, count: count, scratch)
+      first += count
+    }
+  }
+
+  private func score(_ tile: Tile, first: Int, count: Int, _ scratch: EngineScratch) throws(Status) {
+    for index in 0..<inputs.count {
+      let input = inputs[index]
+      var shape = input.shape
+      shape[0] = count
+      let stride = shape.product(1..<shape.rank) * input.type.byteWidth
+      scratch.slots[input.slot].alias(input.type, shape, at: tile.input(index) + first * stride)
+    }
+    try steps.run(scratch, texts: tile.texts)
+    for index in 0..<outputs.count {
+      let output = outputs[index]
+      let tensor = Tensor(slot: scratch.slots + output.slot)
+      guard tensor.type == output.type, tensor.count == count * output.width else {
+        throw Status(
+          .internalError,
+          "output '\(signature.outputs[index].name)' is \(tensor.type) \(tensor.shape) for \(count) rows, expected "
+            + "\(output.width) elements of \(output.type) a row")
+      }
+      let stride = output.width * output.type.byteWidth
+      let target = tile.output(index) + first * stride
+      if output.before == 1 {
+        target.copyMemory(from: tensor.bytes, byteCount: count * stride)
+        continue
+      }
+      // The rows are not the first dimension: gather each row's elements.
+      let run = output.each * output.after * output.type.byteWidth
+      for row in 0..<count {
+        for before in 0..<output.before {
+          (target + row * stride + before * run)
+            .copyMemory(from: tensor.bytes + (before * count + row) * run, byteCount: run)
+        }
+      }
+    }
+  }
+}

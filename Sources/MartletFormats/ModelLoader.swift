@@ -1,0 +1,31 @@
+import MartletCore
+import MartletEngine
+
+/// Turns the bytes of a model file into a model that scores. The content decides the format, not a file's name.
+public enum ModelLoader {
+  static let formats: [any ModelFormat.Type] = [
+    ONNXFormat.self
+  ]
+
+  /// Reads, checks and plans a model.
+  ///
+  /// `featureNames` name the elements of the model's wide inputs, in order (or all columns); nil takes the names of
+  /// the file's metadata, or else `f0`, `f1`, ….
+  ///
+  /// Errors: one message that says what is wrong, where, and what was expected. Takes milliseconds to seconds, and
+  /// memory of about four times the file; any thread. `bytes` are not kept.
+  public static func load(
+    bytes: UnsafeRawBufferPointer, featureNames: [String]? = nil
+  ) throws(ModelError) -> LoadedModel {
+    guard let format = formats.first(where: { $0.recognizes(bytes) }) else {
+      let known = formats.map { $0.name }.joined(separator: ", ")
+      let start = bytes.prefix(8).map { String($0, radix: 16) }.joined(separator: " ")
+      throw ModelError(
+        bytes.isEmpty ? "the file is empty" : "the file begins with \(start), which is none of the formats: \(known)")
+    }
+    let graph = try format.read(bytes)
+    let plan = try GraphPlanner.plan(graph, featureNames: featureNames)
+    return LoadedModel(
+      format: format.name, plan: plan, opsets: graph.opsets, producer: graph.producer, metadata: graph.metadata)
+  }
+}
