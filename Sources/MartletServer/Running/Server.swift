@@ -79,7 +79,6 @@ public final class Server: @unchecked Sendable {
       })
     limiter = ConnectionLimiter(limits: socketLimits)
     stacks = (0..<reactors).map { ReactorStack(index: $0, shared) }
-    repository.publish(to: CataloguePublisher(stacks).publish)
   }
 
   /// Loads the models and reports on each, without listening; for `--check`.
@@ -101,6 +100,7 @@ public final class Server: @unchecked Sendable {
     }
     addresses = listeners.map(\.address)
     for stack in stacks { stack.reactor.start() }
+    repository.publish(to: CataloguePublisher(stacks).publish)
     if let address = configuration.admin.address { try await startAdmin(address) }
     try repository.reloadAndWait()
     let logger = self.logger
