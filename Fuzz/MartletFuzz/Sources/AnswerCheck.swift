@@ -43,7 +43,8 @@ final class AnswerCheck {
   /// - Parameters:
   ///   - frame: one whole frame.
   ///   - method: `service/method` of the call, nil for a call that was refused before it was known.
-  func judge(_ frame: UnsafeRawBufferPointer, method: String?) -> Verdict {
+  ///   - acceptsAnyResult: a result may be of any method, since nobody knows which was called.
+  func judge(_ frame: UnsafeRawBufferPointer, method: String?, acceptsAnyResult: Bool = false) -> Verdict {
     guard let header = TTRPCFrame(frame) else { return .wrong("an answer of \(frame.count) bytes") }
     guard header.kind == TTRPCFrame.Kind.response, header.flags == 0,
       Int(header.dataBytes) == frame.count - TTRPCFrame.headerBytes
@@ -64,6 +65,7 @@ final class AnswerCheck {
       if message.count == 0 { return .wrong("\(method ?? "a call"): \(code.name) without a message") }
       return .fine(code)
     }
+    if acceptsAnyResult { return .fine(.ok) }
     guard let method, let decoder = decoders[method] else { return .wrong("a result for an unknown method") }
     let payload = UnsafeRawBufferPointer(start: response.pointee.payload.data, count: response.pointee.payload.len)
     return decoder(arena, payload) ? .fine(.ok) : .wrong("\(method): a result that cannot be read")

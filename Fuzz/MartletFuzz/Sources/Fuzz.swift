@@ -8,17 +8,29 @@ import MartletServices
 enum Fuzz {
   static func main() {
     let arguments = CommandLine.arguments
-    guard arguments.count == 5, arguments[1] == "streams", let count = Int(arguments[2]),
-      let seed = UInt64(arguments[3]), count > 0
-    else {
-      print("usage: MartletFuzz streams COUNT SEED MODELS")
-      exit(64)
+    guard arguments.count >= 5, let count = Int(arguments[2]), let seed = UInt64(arguments[3]), count > 0 else {
+      usage()
     }
     do throws(Status) {
-      exit(try StreamRun(streams: count, seed: seed, models: arguments[4]).run() ? 0 : 1)
+      switch arguments[1] {
+      case "streams" where arguments.count == 5:
+        exit(try StreamRun(streams: count, seed: seed, models: arguments[4]).run() ? 0 : 1)
+      case "sockets" where arguments.count == 8:
+        guard let server = Int32(arguments[5]), let port = UInt16(arguments[7]) else { usage() }
+        let targets: [HostileConnection.Target] = [.unix(path: arguments[6]), .tcp(port: port)]
+        let run = SocketRun(streams: count, seed: seed, models: arguments[4], server: server, targets: targets)
+        exit(try run.run() ? 0 : 1)
+      default: usage()
+      }
     } catch {
       print("FAILED: \(error)")
       exit(1)
     }
+  }
+
+  private static func usage() -> Never {
+    print("usage: MartletFuzz streams COUNT SEED MODELS")
+    print("       MartletFuzz sockets COUNT SEED MODELS SERVER-PID SOCKET-PATH PORT")
+    exit(64)
   }
 }

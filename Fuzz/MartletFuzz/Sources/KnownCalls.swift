@@ -12,8 +12,11 @@ struct KnownCalls {
 
   private var known: [Known] = []
 
-  init(real: [ValidCalls.Target]) {
-    known = [Self.score, Self.infer, Self.health, Self.null]
+  /// - Parameters:
+  ///   - own: whether the models that are made here are served as well.
+  ///   - real: models of files.
+  init(own: Bool, real: [ValidCalls.Target]) {
+    known = own ? [Self.score, Self.infer, Self.health, Self.null] : [Self.null]
     // What a model file computes is not known here; it must stay what it was before the first hostile byte.
     for target in real {
       var random = RandomSource(seed: 7)
@@ -22,11 +25,24 @@ struct KnownCalls {
     }
   }
 
-  /// The bytes of one connection that makes every call, and how they are cut.
-  var stream: [UInt8] {
+  /// The bytes of one connection that makes every call.
+  var stream: [UInt8] { Self.stream(known.map(\.envelope)) }
+
+  /// The bytes of one connection that loads models; nil for none.
+  static func loading(_ models: [String]) -> [UInt8]? {
+    guard !models.isEmpty else { return nil }
+    return stream(
+      models.map { model in
+        var request = WireMessage()
+        request.string(2, model)
+        return envelope(ValidCalls.inference, "RepositoryModelLoad", request)
+      })
+  }
+
+  private static func stream(_ envelopes: [WireMessage]) -> [UInt8] {
     var bytes: [UInt8] = []
-    for (index, call) in known.enumerated() {
-      let data = call.envelope.encoded
+    for (index, envelope) in envelopes.enumerated() {
+      let data = envelope.encoded
       var header = [UInt8](repeating: 0, count: TTRPCFrame.headerBytes)
       let frame = TTRPCFrame(
         dataBytes: UInt32(data.count), stream: UInt32(2 * index + 1), kind: TTRPCFrame.Kind.request)

@@ -38,7 +38,7 @@ struct StreamRun {
 
     let host = ServiceHost(repository: repository)
     host.serve(catalogues[0])
-    var known = KnownCalls(real: targets)
+    var known = KnownCalls(own: true, real: targets)
     var maker = StreamMaker(calls: calls, seed: seed)
     let watchdog = Watchdog()
     watchdog.start()
@@ -77,15 +77,15 @@ struct StreamRun {
     let memory = ResidentMemory.bytes()
     let seconds = Double(MonotonicTime.now().nanoseconds(since: began)) * 1e-9
 
-    print("streams            \(streams), \(bytes >> 10) KiB, \(Self.text(seconds, 1)) s")
+    print("streams            \(streams), \(bytes >> 10) KiB, \(text(seconds, 1)) s")
     let slowest = watchdog.slowestOne
-    print("slowest stream     number \(slowest.stream), \(Self.text(slowest.milliseconds, 1)) ms")
+    print("slowest stream     number \(slowest.stream), \(text(slowest.milliseconds, 1)) ms")
     for (name, number, wanted) in [
       ("past the header", pastHeader, Self.pastHeaderPercent), ("reached a service", reached, Self.reachedPercent),
     ] {
       let percent = 100 * Double(number) / Double(streams)
-      print("\(name.padded(19))\(Self.text(percent, 1))% (at least \(Self.text(wanted, 0))%)")
-      if percent < wanted { failures.append("\(name): \(Self.text(percent, 1))%") }
+      print("\(name.padded(19))\(text(percent, 1))% (at least \(text(wanted, 0))%)")
+      if percent < wanted { failures.append("\(name): \(text(percent, 1))%") }
     }
     print("good calls         \(goodCalls), each with its known answer")
     let growth = memory - memoryAfterWarmUp
@@ -110,11 +110,6 @@ struct StreamRun {
     return known.judge(host.answers)
   }
 
-  private static func text(_ value: Double, _ digits: Int) -> String {
-    let scale = digits == 0 ? 1.0 : 10.0
-    let rounded = (value * scale).rounded() / scale
-    return digits == 0 ? String(Int(rounded)) : String(rounded)
-  }
 }
 
 /// A repository on disk whose models cannot be loaded, for the calls that load and unload.
@@ -138,6 +133,11 @@ struct ScratchRepository {
     unlink(path + "/damaged/1/model.onnx")
     for folder in ["/damaged/1", "/damaged", "/empty", ""] { rmdir(path + folder) }
   }
+}
+
+/// A number with one digit behind the point, or none.
+func text(_ value: Double, _ digits: Int) -> String {
+  digits == 0 ? String(Int(value.rounded())) : String((value * 10).rounded() / 10)
 }
 
 extension String {
