@@ -6,7 +6,7 @@ SWIFT ?= swift
 export SWIFT
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build release test protos models format lint \
+.PHONY: help setup build release test bench protos models format lint \
         test-asan test-tsan clean
 
 help: ## List the targets
@@ -26,6 +26,12 @@ release: ## Build the optimised martlet binary
 
 test: ## Run every test: contracts, style, units, golden data
 	scripts/test
+
+bench: ## Measure against a C epoll echo; writes docs/performance.md and Benchmarks/results.json
+	scripts/setup --quiet build
+	$(SWIFT) build -c release --product martlet
+	$(MAKE) --no-print-directory -C Benchmarks
+	Benchmarks/run
 
 protos: ## Write the protobuf-c code of Protos/ into Sources/CProtos
 	scripts/setup --quiet build

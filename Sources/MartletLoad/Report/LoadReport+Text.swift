@@ -24,7 +24,7 @@ extension LoadReport {
   }
 
   private var headline: String {
-    let rows = "\(target.rowsPerCall) row\(target.rowsPerCall == 1 ? "" : "s") a call"
+    let rows = "\(Self.count(UInt64(target.rowsPerCall), "row")) a call"
     let what =
       target.method == "Null"
       ? "Null"
@@ -35,12 +35,12 @@ extension LoadReport {
   private var paceLine: String {
     let pace =
       switch plan.pace {
-      case .closed(let concurrency): "closed loop, \(DecimalText.grouped(UInt64(concurrency))) calls in flight"
+      case .closed(let concurrency): "closed loop, \(Self.count(UInt64(concurrency), "call")) in flight"
       case .open(let rate, let arrivals):
         "open loop, \(DecimalText.rate(rate)) calls/s, \(arrivals == .poisson ? "Poisson" : "constant") (seed \(plan.seed))"
       }
     let length = DurationText.text(measuredNanoseconds) + (endedEarly ? " (ended early)" : "")
-    return "\(pace), \(plan.connections) connection\(plan.connections == 1 ? "" : "s"), \(length) after "
+    return "\(pace), \(Self.count(UInt64(plan.connections), "connection")), \(length) after "
       + "\(DurationText.text(plan.warmup.wholeNanoseconds)) of warm-up"
   }
 
@@ -57,9 +57,9 @@ extension LoadReport {
     lines.append("answers    " + (outcomes.isEmpty ? "none" : outcomes.joined(separator: ", ")))
     lines.append(
       "in flight  at most \(DecimalText.grouped(UInt64(maximumInFlight)))"
-        + (reconnects > 0 ? ", \(DecimalText.grouped(reconnects)) connections opened again" : ""))
+        + (reconnects > 0 ? ", \(Self.count(reconnects, "connection")) opened again" : ""))
     if plan.pace.isOpen {
-      var line = "late       \(DecimalText.grouped(late)) sends (\(DecimalText.percent(lateShare))) over 100 µs, "
+      var line = "late       \(Self.count(late, "send")) (\(DecimalText.percent(lateShare))) over 100 µs, "
       line += "at most \(DurationText.text(latestNanoseconds))"
       if heldBack > 0 { line += "; \(DecimalText.grouped(heldBack)) of them held back by calls without an answer" }
       lines.append(line)
@@ -70,6 +70,10 @@ extension LoadReport {
           + "\(DecimalText.fixed(Double(silenceStartNanoseconds) / 1e9, 2)) s on")
     }
     return lines
+  }
+
+  private static func count(_ number: UInt64, _ name: String) -> String {
+    "\(DecimalText.grouped(number)) \(name)\(number == 1 ? "" : "s")"
   }
 
   private static func short(_ distribution: Distribution) -> String {
