@@ -52,8 +52,7 @@ struct Value: Equatable, CustomStringConvertible {
 
   var constant: ConstantTensor {
     if type == .text {
-      return ConstantTensor(
-        concatenated: strings.flatMap { Array($0.utf8) }, lengths: strings.map(\.utf8.count), Shape(shape))
+      return ConstantTensor(strings: strings, Shape(shape))
     }
     return ConstantTensor(type, Shape(shape)) { (memory: UnsafeMutableRawBufferPointer) in
       bytes.withUnsafeBytes { memory.copyMemory(from: $0) }
@@ -121,6 +120,9 @@ struct SingleOperator {
     let outputSlots = node.outputs.indices.map { Int32(inputs.count + $0) }
     let texts = TextHeap()
     let temporary = TemporaryMemory()
+    let budget = UnsafeMutablePointer<Int>.allocate(capacity: 1)
+    budget.initialize(to: EngineScratch.maximumBytes)
+    defer { budget.deallocate() }
     return try withExtendedLifetime((tensors, texts, temporary, made)) {
       try slots.withUnsafeMutableBufferPointer { slots in
         defer { for index in slots.indices { slots[index].free() } }
@@ -130,7 +132,8 @@ struct SingleOperator {
             let run = RunContext(
               slots: slots.baseAddress!, inputs: inputSlots.baseAddress ?? nowhere,
               outputs: outputSlots.baseAddress ?? nowhere, inputCount: inputSlots.count,
-              outputCount: outputSlots.count, texts: .passUnretained(texts), temporary: .passUnretained(temporary))
+              outputCount: outputSlots.count, texts: .passUnretained(texts), temporary: .passUnretained(temporary),
+              budget: budget, isPlanning: false)
             for _ in 0..<times {
               texts.reset()
               temporary.reset()
