@@ -61,11 +61,9 @@ struct ColumnBuilder: Sendable {
     count = rows
   }
 
-  /// The column of what was added, which is then gone; nil when no row has a value, so that the model's rule for a
-  /// missing column applies.
-  mutating func take() -> Column? {
+  /// The column of what was added, which is then gone.
+  mutating func take() -> Column {
     defer { reset() }
-    guard absentCount < count else { return nil }
     let values: Column.Values =
       switch description.type {
       case .double: .doubles(doubles)

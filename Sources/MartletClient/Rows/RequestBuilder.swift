@@ -39,6 +39,9 @@ public struct RequestBuilder: Sendable {
         "column \"\(columns[extra])\" is no feature of model \"\(model.model)\""
           + (extras.count > 1 ? ", nor are \(extras.count - 1) others" : ""))
     }
+    guard places.contains(where: { $0 != nil }) else {
+      throw InputError("no column of the input is a feature of model \"\(model.model)\"")
+    }
     let absent = zip(model.columns, places).filter { $0.1 == nil && !$0.0.missingAllowed }.map { "\"\($0.0.name)\"" }
     guard absent.isEmpty else {
       let rest = absent.count > 10 ? " and \(absent.count - 10) more" : ""
@@ -54,6 +57,10 @@ public struct RequestBuilder: Sendable {
     for extra in extras where row.cells[extra].kind != .absent {
       throw RowProblem(
         row: row.number, line: row.line, column: columns[extra], message: "it is no feature of the model")
+    }
+    // Said here, since a request would be refused or not by what other rows happen to be in it.
+    guard places.contains(where: { place in place.map { row.cells[$0].kind != .absent } ?? false }) else {
+      throw RowProblem(row: row.number, line: row.line, message: "it has no column of the model")
     }
     for index in builders.indices {
       let cell = places[index].map { row.cells[$0] } ?? .absent
@@ -72,7 +79,9 @@ public struct RequestBuilder: Sendable {
   public mutating func take() -> ScoreRequest {
     var columns: [Column] = []
     for index in builders.indices {
-      if let column = builders[index].take() { columns.append(column) }
+      let column = builders[index].take()
+      // A column that the input does not have at all is left to the model's rule for missing ones.
+      if places[index] != nil { columns.append(column) }
     }
     defer { rows = 0 }
     return ScoreRequest(model: model.model, version: version, rows: rows, columns: columns)

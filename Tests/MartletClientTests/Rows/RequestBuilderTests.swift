@@ -97,8 +97,8 @@ import Testing
         "row 7 (line 7), column \"typo\": it is no feature of the model",
       ])
     #expect(request.rows == 1)
-    // No row has an income: the column is left to the model's rule.
-    #expect(request.columns.map(\.name) == ["age", "rate", "town", "own"])
+    #expect(request.columns.map(\.name) == ["age", "income", "rate", "town", "own"])
+    #expect(request.columns[1].present == [false])
   }
 
   @Test("a text that means missing is the caller's choice")
@@ -107,8 +107,8 @@ import Testing
     let (request, problems) = try build("age,income,rate,town,own\n1,NA,1,,1\n2,-,1,x,1\n3,,1,x,1\n", builder)
     #expect(problems.map(\.column) == ["income"])
     #expect(request.rows == 2)
-    #expect(request.columns.map(\.name) == ["age", "rate", "town", "own"])
-    #expect(request.columns[2].values == .texts(["", "x"]))
+    #expect(request.columns[1].present == [false, false])
+    #expect(request.columns[3].values == .texts(["", "x"]))
   }
 
   @Test("a CSV's header is checked before its rows")
@@ -133,6 +133,20 @@ import Testing
         == "column \"id\" is no feature of model \"m\", nor are 1 others")
     #expect(check(all + ["id"], RequestBuilder(Self.model, passedOver: ["id"])) == nil)
     #expect(check(all + ["id", "x"], RequestBuilder(Self.model, ignoreExtra: true)) == nil)
+  }
+
+  @Test("a row without any column of the model is refused, whatever rows are beside it")
+  func nothing() throws {
+    var model = Self.model
+    model.columns = [ColumnDescription(name: "income", type: .double, missingAllowed: true)]
+    let builder = RequestBuilder(model, ignoreExtra: true)
+    let (request, problems) = try build("{\"x\":1}\n{\"income\":null}\n{\"income\":5}\n{}\n", builder)
+    #expect(problems.map(\.row) == [1, 4])
+    #expect(problems.first?.message == "it has no column of the model")
+    #expect(request.columns.map(\.present) == [[false, true]])
+    // A column that only other rows have is known from then on.
+    let (alone, _) = try build("{\"income\":null}\n", builder)
+    #expect(alone.columns.map(\.present) == [[false]])
   }
 
   @Test("a builder that was emptied builds the next request")
