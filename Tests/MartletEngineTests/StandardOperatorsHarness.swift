@@ -95,12 +95,14 @@ struct SingleOperator {
   /// Makes the operator for `inputs`, nil for an absent one, and runs it `times`; the constants among the inputs are
   /// known when it is made. Returns the outputs of the last run.
   func callAsFunction(
-    _ inputs: Value?..., constants: Set<Int> = [], times: Int = 1
+    _ inputs: Value?..., constants: Set<Int> = [], isPlanning: Bool = false
   ) throws -> [Value] {
-    try run(inputs, constants: constants, times: times)
+    try run(inputs, constants: constants, isPlanning: isPlanning)
   }
 
-  func run(_ inputs: [Value?], constants: Set<Int> = [], times: Int = 1) throws -> [Value] {
+  func run(
+    _ inputs: [Value?], constants: Set<Int> = [], times: Int = 1, isPlanning: Bool = false
+  ) throws -> [Value] {
     var node = node
     node.inputs = inputs.indices.map { inputs[$0] == nil ? "" : "x\($0)" }
     let tensors = inputs.map { $0?.constant }
@@ -133,7 +135,7 @@ struct SingleOperator {
               slots: slots.baseAddress!, inputs: inputSlots.baseAddress ?? nowhere,
               outputs: outputSlots.baseAddress ?? nowhere, inputCount: inputSlots.count,
               outputCount: outputSlots.count, texts: .passUnretained(texts), temporary: .passUnretained(temporary),
-              budget: budget, isPlanning: false)
+              budget: budget, isPlanning: isPlanning)
             for _ in 0..<times {
               texts.reset()
               temporary.reset()

@@ -159,4 +159,20 @@ struct StandardOperatorsHostileTests {
     #expect(SingleOperator("Gather").refusal(deep, Value([Int64(0)], [1, 1])) != nil)
     #expect(SingleOperator("OneHot").refusal(deep, Value([Int64(2)], []), Value([Float(0), 1])) != nil)
   }
+
+  @Test("made-up rows of the planning run are not refused for their values")
+  func planning() throws {
+    let zero = Value([Int64(0)])
+    #expect(try SingleOperator("Div")(Value([Int64(5)]), zero, isPlanning: true)[0].shape == [1])
+    #expect(try SingleOperator("Mod")(Value([Int64(5)]), zero, isPlanning: true)[0].shape == [1])
+    #expect(
+      try SingleOperator("Cast", ["to": .integer(1)])(Value(texts: ["?", "2"]), isPlanning: true) == [
+        Value([Float(0), 2])
+      ])
+    #expect(
+      try SingleOperator("Gather")(Value(texts: ["a"]), Value([Int64(7)]), isPlanning: true) == [Value(texts: [""])])
+    #expect(throws: Status.self) {
+      try SingleOperator("Add")(Value([Float(1), 2]), Value([Float(1), 2, 3]), isPlanning: true)
+    }
+  }
 }

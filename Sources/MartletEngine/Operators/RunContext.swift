@@ -65,6 +65,16 @@ struct RunContext {
     slots[Int(outputs[index])].alias(input.type, shape, at: input.bytes)
   }
 
+  /// Runs `body`, whose refusal of a value is passed over in the planning run: the rows are made up.
+  @inline(__always)
+  func refusing(_ body: () throws(Status) -> Void) throws(Status) {
+    do {
+      try body()
+    } catch {
+      guard isPlanning, error.code == .invalidArgument else { throw error }
+    }
+  }
+
   /// Copies a text that the operator has made to where it lives as long as the rows.
   func makeText(_ bytes: UnsafeRawBufferPointer) -> TextRef {
     texts._withUnsafeGuaranteedRef { $0.store(bytes) }

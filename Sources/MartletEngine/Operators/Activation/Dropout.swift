@@ -22,7 +22,7 @@ final class DropoutOperator: Operator {
 
   func run(_ context: RunContext) throws(Status) {
     let input = context.input(0)
-    context.output(0, viewing: input, input.shape)
+    if context.wants(0) { context.output(0, viewing: input, input.shape) }
     guard context.wants(1) else { return }
     let mask = try context.output(1, opset < 10 ? type : .bool, input.shape)
     mask.bytes.initializeMemory(as: UInt8.self, repeating: opset < 12 ? 0 : 1, count: mask.byteCount)

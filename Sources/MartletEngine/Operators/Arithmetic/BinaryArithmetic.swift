@@ -1,6 +1,8 @@
 import MartletCore
 
 /// Computes a result from two tensors over a broadcast; the tensors' types are those it was made for.
+///
+/// Errors: INVALID_ARGUMENT for a value that the function refuses; the result is complete all the same.
 typealias BinaryKernel =
   @Sendable (_ broadcast: borrowing Broadcast, _ a: Tensor, _ b: Tensor, _ result: Tensor) throws(Status) -> Void
 
@@ -34,13 +36,12 @@ extension ArithmeticFunction {
 
   private static func kernel<T: NumericElement>(of type: T.Type) -> BinaryKernel {
     { (broadcast, a, b, result) throws(Status) in
-      let divisors = b.pointer(as: T.self)
-      if divides, !T.isFloatingPoint {
-        for i in 0..<b.count where divisors[i] == 0 {
-          throw Status(.invalidArgument, "a whole number is divided by zero")
-        }
+      let second = b.pointer(as: T.self)
+      broadcast.map(a.pointer(as: T.self), second, to: result.pointer(as: T.self)) { apply($0, $1) }
+      guard divides, !T.isFloatingPoint else { return }
+      for i in 0..<b.count where second[i] == 0 {
+        throw Status(.invalidArgument, "a whole number is divided by zero")
       }
-      broadcast.map(a.pointer(as: T.self), divisors, to: result.pointer(as: T.self)) { apply($0, $1) }
     }
   }
 }
@@ -102,7 +103,8 @@ final class BinaryArithmeticOperator<Function: ArithmeticFunction>: Operator {
     let a = context.input(0)
     let b = context.input(1)
     let broadcast = try Broadcast(a.shape, b.shape)
-    try kernel(broadcast, a, b, try context.output(0, type, broadcast.shape))
+    let result = try context.output(0, type, broadcast.shape)
+    try context.refusing { () throws(Status) in try kernel(broadcast, a, b, result) }
   }
 }
 
@@ -128,7 +130,8 @@ final class ModOperator: Operator {
     let a = context.input(0)
     let b = context.input(1)
     let broadcast = try Broadcast(a.shape, b.shape)
-    try kernel(broadcast, a, b, try context.output(0, type, broadcast.shape))
+    let result = try context.output(0, type, broadcast.shape)
+    try context.refusing { () throws(Status) in try kernel(broadcast, a, b, result) }
   }
 }
 

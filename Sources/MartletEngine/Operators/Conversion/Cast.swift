@@ -28,7 +28,9 @@ final class CastOperator: Operator {
     if source == target { return context.output(0, viewing: input, input.shape) }
     let output = try context.output(0, target, input.shape)
     if source == .text {
-      try NumberText.parse(input.texts, count: input.count, into: output)
+      try context.refusing { () throws(Status) in
+        try NumberText.parse(input.texts, count: input.count, into: output)
+      }
     } else if target == .text {
       NumberText.print(input, into: output.texts, context)
     } else {

@@ -71,61 +71,72 @@ enum NumberText {
 
   /// Reads `count` texts into `output`, a tensor of numbers or truth values.
   ///
-  /// Errors: INVALID_ARGUMENT for a text that does not begin with a number, or with one out of range.
+  /// Errors: INVALID_ARGUMENT for a text that does not begin with a number, or with one out of range; it is read as 0
+  /// and the others are read as well.
   static func parse(_ texts: UnsafePointer<TextRef>, count: Int, into output: Tensor) throws(Status) {
-    let type = output.type
+    var refused: TextRef?
+    switch output.type {
+    case .float32: parse(texts, count, output.floats, &refused, real) { Float($0) }
+    case .float64: parse(texts, count, output.doubles, &refused, real) { $0 }
+    case .float16: parse(texts, count, output.pointer(as: Float16.self), &refused, real) { Float16(Float($0)) }
+    case .int64: parse(texts, count, output.pointer(as: Int64.self), &refused, integer) { $0 }
+    case .int32:
+      parse(texts, count, output.pointer(as: Int32.self), &refused, integer) { Int32(truncatingIfNeeded: $0) }
+    case .int16:
+      parse(texts, count, output.pointer(as: Int16.self), &refused, integer) { Int16(truncatingIfNeeded: $0) }
+    case .int8: parse(texts, count, output.pointer(as: Int8.self), &refused, integer) { Int8(truncatingIfNeeded: $0) }
+    case .uint64: parse(texts, count, output.pointer(as: UInt64.self), &refused, unsigned) { $0 }
+    case .uint32:
+      parse(texts, count, output.pointer(as: UInt32.self), &refused, unsigned) { UInt32(truncatingIfNeeded: $0) }
+    case .uint16:
+      parse(texts, count, output.pointer(as: UInt16.self), &refused, unsigned) { UInt16(truncatingIfNeeded: $0) }
+    case .uint8:
+      parse(texts, count, output.pointer(as: UInt8.self), &refused, unsigned) { UInt8(truncatingIfNeeded: $0) }
+    case .bool: parse(texts, count, output.bools, &refused, unsigned) { $0 != 0 ? 1 : 0 }
+    case .text: break
+    }
+    guard let refused else { return }
+    let shown =
+      refused.count <= 40 ? refused.string : "\(TextRef(start: refused.start, count: 40).string)…"
+    throw Status(.invalidArgument, "the text '\(shown)' is not a number, or not one in the range of its type")
+  }
+
+  @inline(__always)
+  private static func parse<Wide: ExpressibleByIntegerLiteral, T>(
+    _ texts: UnsafePointer<TextRef>, _ count: Int, _ to: UnsafeMutablePointer<T>, _ refused: inout TextRef?,
+    _ read: (TextRef) -> Wide?, _ narrow: (Wide) -> T
+  ) {
     for i in 0..<count {
-      switch type {
-      case .float32: output.floats[i] = Float(try real(texts[i]))
-      case .float64: output.doubles[i] = try real(texts[i])
-      case .float16: output.pointer(as: Float16.self)[i] = Float16(Float(try real(texts[i])))
-      case .int64: output.pointer(as: Int64.self)[i] = try integer(texts[i])
-      case .int32: output.pointer(as: Int32.self)[i] = Int32(truncatingIfNeeded: try integer(texts[i]))
-      case .int16: output.pointer(as: Int16.self)[i] = Int16(truncatingIfNeeded: try integer(texts[i]))
-      case .int8: output.pointer(as: Int8.self)[i] = Int8(truncatingIfNeeded: try integer(texts[i]))
-      case .uint64: output.pointer(as: UInt64.self)[i] = try unsigned(texts[i])
-      case .uint32: output.pointer(as: UInt32.self)[i] = UInt32(truncatingIfNeeded: try unsigned(texts[i]))
-      case .uint16: output.pointer(as: UInt16.self)[i] = UInt16(truncatingIfNeeded: try unsigned(texts[i]))
-      case .uint8: output.pointer(as: UInt8.self)[i] = UInt8(truncatingIfNeeded: try unsigned(texts[i]))
-      case .bool: output.bools[i] = try unsigned(texts[i]) != 0 ? 1 : 0
-      case .text: break
-      }
+      let value = read(texts[i])
+      if value == nil, refused == nil { refused = texts[i] }
+      to[i] = narrow(value ?? 0)
     }
   }
 
-  private static func real(_ text: TextRef) throws(Status) -> Double {
-    try read(text) { start, end in strtod(start, &end) }
+  private static func real(_ text: TextRef) -> Double? { read(text) { start, end in strtod(start, &end) } }
+
+  private static func integer(_ text: TextRef) -> Int64? {
+    read(text) { start, end in Int64(strtoll(start, &end, 10)) }
   }
 
-  private static func integer(_ text: TextRef) throws(Status) -> Int64 {
-    try read(text) { start, end in Int64(strtoll(start, &end, 10)) }
-  }
-
-  private static func unsigned(_ text: TextRef) throws(Status) -> UInt64 {
-    try read(text) { start, end in UInt64(strtoull(start, &end, 10)) }
+  private static func unsigned(_ text: TextRef) -> UInt64? {
+    read(text) { start, end in UInt64(strtoull(start, &end, 10)) }
   }
 
   @inline(__always)
   private static func read<T>(
     _ text: TextRef, _ convert: (UnsafePointer<CChar>, inout UnsafeMutablePointer<CChar>?) -> T
-  ) throws(Status) -> T {
-    var result: T?
-    if text.count > 0, text.count <= longest {
-      result = withUnsafeTemporaryAllocation(byteCount: longest + 1, alignment: 1) { buffer -> T? in
-        let bytes = buffer.bindMemory(to: CChar.self)
-        let start = bytes.baseAddress.unsafelyUnwrapped
-        buffer.copyMemory(from: UnsafeRawBufferPointer(text.bytes))
-        bytes[text.count] = 0
-        var end: UnsafeMutablePointer<CChar>?
-        errno = 0
-        let value = convert(start, &end)
-        return end == start || errno == ERANGE ? nil : value
-      }
+  ) -> T? {
+    guard text.count > 0, text.count <= longest else { return nil }
+    return withUnsafeTemporaryAllocation(byteCount: longest + 1, alignment: 1) { buffer in
+      let bytes = buffer.bindMemory(to: CChar.self)
+      let start = bytes.baseAddress.unsafelyUnwrapped
+      buffer.copyMemory(from: UnsafeRawBufferPointer(text.bytes))
+      bytes[text.count] = 0
+      var end: UnsafeMutablePointer<CChar>?
+      errno = 0
+      let value = convert(start, &end)
+      return end == start || errno == ERANGE ? nil : value
     }
-    guard let result else {
-      let shown = text.count <= 40 ? text.string : "\(TextRef(start: text.start, count: 40).string)…"
-      throw Status(.invalidArgument, "the text '\(shown)' is not a number, or not one in the range of its type")
-    }
-    return result
   }
 }

@@ -23,8 +23,8 @@ final class GatherOperator: Operator {
     for i in (axis + 1)..<max(axis + 1, shape.rank) { try result.checkedAppend(shape[i]) }
     let size = shape[axis]
     let count = indices.count
-    for i in 0..<count { _ = try indices.index(i, below: size) }
     let output = try context.output(0, type, result)
+    guard try context.accepts(indices, output, below: { _ in size }) else { return }
     let outer = shape.product(0..<axis)
     let inner = shape.product((axis + 1)..<shape.rank)
     switch type.byteWidth * inner {
@@ -81,8 +81,8 @@ final class GatherElementsOperator: Operator {
     for i in 0..<shape.rank where i != axis && wanted[i] > shape[i] {
       throw Status(.invalidArgument, "the indices have the shape \(wanted), the data \(shape)")
     }
-    for i in 0..<indices.count { _ = try indices.index(i, below: shape[axis]) }
     let output = try context.output(0, type, wanted)
+    guard try context.accepts(indices, output, below: { _ in shape[axis] }) else { return }
     switch type.byteWidth {
     case 1: Self.pick(data, indices, output, axis, UInt8.self)
     case 2: Self.pick(data, indices, output, axis, UInt16.self)
@@ -150,8 +150,8 @@ final class GatherNDOperator: Operator {
     let batches = wanted.product(0..<batchDimensions)
     let batchElements = shape.product(batchDimensions..<shape.rank)
     let tuples = wanted.product(batchDimensions..<(wanted.rank - 1))
-    for i in 0..<indices.count { _ = try indices.index(i, below: shape[batchDimensions + i % tuple]) }
     let output = try context.output(0, type, result)
+    guard try context.accepts(indices, output, below: { shape[batchDimensions + $0 % tuple] }) else { return }
     guard output.count > 0 else { return }
     var to = output.bytes
     for batch in 0..<batches {
@@ -173,22 +173,36 @@ final class GatherNDOperator: Operator {
   }
 }
 
-extension Tensor {
-  /// Element `i` of an int32 or int64 tensor as a position in a dimension of `size`.
+extension RunContext {
+  /// Whether all of `indices` are positions in a dimension of the size that `size` gives for each.
   ///
-  /// Errors: INVALID_ARGUMENT when it is not in `-size..<size`.
-  fileprivate func index(_ i: Int, below size: Int) throws(Status) -> Int {
-    let value = type == .int64 ? Int(integers[i]) : Int(pointer(as: Int32.self)[i])
-    guard value >= -size, value < size else {
-      throw Status(.invalidArgument, "index \(value) is not in -\(size)..<\(size)")
+  /// In the planning run, whose rows are made up, a wrong one makes the answer false and `output` empty: zeros.
+  /// Errors: INVALID_ARGUMENT for an index that is not in `-size..<size`.
+  @inline(__always)
+  fileprivate func accepts(_ indices: Tensor, _ output: Tensor, below size: (Int) -> Int) throws(Status) -> Bool {
+    for i in 0..<indices.count {
+      let value = indices.index(i)
+      let size = size(i)
+      guard value < -size || value >= size else { continue }
+      guard isPlanning else { throw Status(.invalidArgument, "index \(value) is not in -\(size)..<\(size)") }
+      output.bytes.initializeMemory(as: UInt8.self, repeating: 0, count: output.byteCount)
+      return false
     }
-    return value < 0 ? value + size : value
+    return true
+  }
+}
+
+extension Tensor {
+  /// Element `i` of an int32 or int64 tensor.
+  @inline(__always)
+  fileprivate func index(_ i: Int) -> Int {
+    type == .int64 ? Int(integers[i]) : Int(pointer(as: Int32.self)[i])
   }
 
-  /// The same for an element that `index(_:below:)` has accepted.
+  /// Element `i`, which `accepts` has found to be right, counted from the front.
   @inline(__always)
   fileprivate func checkedIndex(_ i: Int, below size: Int) -> Int {
-    let value = type == .int64 ? Int(integers[i]) : Int(pointer(as: Int32.self)[i])
+    let value = index(i)
     return value < 0 ? value + size : value
   }
 }
