@@ -28,6 +28,14 @@ extension TreeEnsemble {
   func aggregate(
     _ aggregate: TreeAggregate, _ rows: UnsafePointer<Value>, stride: Int, count: Int, into scores: TreeScores<Value>
   ) {
+    Value.aggregate(self, aggregate, rows, stride: stride, count: count, into: scores)
+  }
+
+  /// The body of `aggregate`, compiled once for each type of value where that type conforms to `TreeValue`.
+  @inline(__always)
+  func aggregateInline(
+    _ aggregate: TreeAggregate, _ rows: UnsafePointer<Value>, stride: Int, count: Int, into scores: TreeScores<Value>
+  ) {
     scores.values.initialize(repeating: 0, count: count * targets)
     scores.isScored.initialize(repeating: false, count: count * targets)
     let values = scores.values

@@ -12,9 +12,30 @@ enum BranchMode: UInt8, Sendable {
 }
 
 /// The type of thresholds, leaf weights and sums of an ensemble: `Float` or `Double`.
-protocol TreeValue: BinaryFloatingPoint, BitwiseCopyable, Sendable {}
-extension Float: TreeValue {}
-extension Double: TreeValue {}
+protocol TreeValue: BinaryFloatingPoint, BitwiseCopyable, Sendable {
+  /// `TreeEnsemble.aggregate` for this type: a requirement, so that its loops are compiled for the type.
+  static func aggregate(
+    _ ensemble: TreeEnsemble<Self>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Self>, stride: Int, count: Int,
+    into scores: TreeScores<Self>)
+}
+
+extension Float: TreeValue {
+  static func aggregate(
+    _ ensemble: TreeEnsemble<Float>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Float>, stride: Int, count: Int,
+    into scores: TreeScores<Float>
+  ) {
+    ensemble.aggregateInline(aggregate, rows, stride: stride, count: count, into: scores)
+  }
+}
+
+extension Double: TreeValue {
+  static func aggregate(
+    _ ensemble: TreeEnsemble<Double>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Double>, stride: Int,
+    count: Int, into scores: TreeScores<Double>
+  ) {
+    ensemble.aggregateInline(aggregate, rows, stride: stride, count: count, into: scores)
+  }
+}
 
 /// Decision trees in the form in which they are evaluated: checked, without ids, immutable.
 ///
