@@ -57,7 +57,7 @@ def narrow_types(o) -> None:
         if wide:
             o.case("MatMul", name, [x % 4, "w"], constants={"w": whole(6, 3, dtype=dtype, high=5)}, outputs=[kind(dtype)])
     for dtype in (*NARROW, F16, np.bool_):
-        name = np.dtype(dtype).name
+        name = f"type_{np.dtype(dtype).name}"
         x = whole(5, dtype=dtype, high=2 if dtype is np.bool_ else 100)
         out = [kind(dtype)]
         o.case("Concat", name, [x, x], axis=1, outputs=out)
@@ -214,7 +214,7 @@ def sums(o) -> None:
         o.case("CumSum", f"{np.dtype(dtype).name}_axis0", [quarters(6, 3, dtype=F64).astype(dtype), "a"], constants={"a": np.array(0, I32)}, by_row=False)
     o.case("CumSum", "special", [np.repeat(SPECIAL[:, None], 2, 1), "a"], constants={"a": np.array(-1, I64)})
     for equation, shapes in (("ij,ij->j", [(4, 3), (4, 3)]), ("ij->i", [(4, 3)]), ("ij->ji", [(4, 3)]), ("ii->i", [(3, 3)]), ("ij,kj->ik", [(4, 3), (2, 3)]), ("bij,bjk->bik", [(2, 3, 4), (2, 4, 2)]), ("i,j->ij", [(3,), (4,)]), ("ij,jk", [(4, 3), (3, 2)]), ("ij->", [(4, 3)])):
-        o.case("Einsum", equation.replace(",", "_").replace("->", "_to_"), [quarters(*s, seed=i) for i, s in enumerate(shapes)], equation=equation, by_row=False)
+        o.case("Einsum", "equation_" + equation.replace(",", "_").replace("->", "_to_"), [quarters(*s, seed=i) for i, s in enumerate(shapes)], equation=equation, by_row=False)
     for dtype in (F64, I64, I32):
         o.case("Einsum", np.dtype(dtype).name, [quarters(4, 3, dtype=dtype), quarters(3, 2, dtype=dtype, seed=8)], opset=12, equation="ij,jk->ik", by_row=False)
     for op in ("Softmax", "LogSoftmax"):
