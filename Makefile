@@ -1,12 +1,14 @@
 # Every command a person needs around the sources. `make` alone lists them.
 #
 #   SWIFT   how to call the Swift toolchain (default: swift)
+#   PREFIX  where `make deploy` installs (default: /opt/martlet)
 
 SWIFT ?= swift
-export SWIFT
+PREFIX ?= /opt/martlet
+export SWIFT PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build release test bench protos models format lint \
+.PHONY: help setup build release test integration demo bench protos models deploy rollback format lint \
         test-asan test-tsan clean
 
 help: ## List the targets
@@ -24,8 +26,16 @@ release: ## Build the optimised martlet binary
 	scripts/setup --quiet build
 	$(SWIFT) build -c release --product martlet
 
-test: ## Run every test: contracts, style, units, golden data
+test: ## Run every test: contracts, style, units, golden data, real processes, README
 	scripts/test
+
+integration: release ## Run the tests that start the real binary
+	scripts/setup --quiet test
+	scripts/python-env
+	Tests/Integration/run "$$($(SWIFT) build -c release --show-bin-path)/martlet"
+
+demo: ## Build, serve two models, score, load-test, scrape the metrics, drain
+	scripts/demo
 
 bench: ## Measure against a C epoll echo; writes docs/performance.md and Benchmarks/results.json
 	scripts/setup --quiet build
@@ -40,6 +50,12 @@ protos: ## Write the protobuf-c code of Protos/ into Sources/CProtos
 models: ## Train the models again; fails when their metrics move
 	scripts/python-env
 	.venv/bin/python models/training/train_all.py
+
+deploy: ## Install the release build and models under PREFIX and switch to it
+	scripts/deploy deploy
+
+rollback: ## Switch PREFIX back to the release before the current one
+	scripts/deploy rollback
 
 format: ## Format the Swift sources in place
 	$(SWIFT) format --in-place --recursive Sources Tests Package.swift
