@@ -64,20 +64,36 @@ enum CommandRun {
   /// Runs `body` with a server of the repository's models, and with its address.
   static func withServer(_ body: (String) async throws -> Void) async throws {
     try await withDirectory { directory in
-      let path = directory + "/s"
-      let server = process(["serve", "--models", "models", "--listen", "unix:\(path)", "--admin", "off"], [:])
+      let server = try Server(socket: directory + "/s")
+      defer { server.stop() }
+      try await body(server.url)
+    }
+  }
+
+  /// A server of the repository's models on a Unix socket.
+  struct Server {
+    let url: String
+    private let process: Process
+
+    /// Starts it and waits until it is ready.
+    init(socket path: String) throws {
+      url = "ttrpc+unix:\(path)"
+      process = CommandRun.process(
+        ["serve", "--models", "models", "--listen", "unix:\(path)", "--admin", "off"], [:])
       let output = Pipe()
-      server.standardOutput = output
-      server.standardError = FileHandle.nullDevice
-      try server.run()
-      defer {
-        server.terminate()
-        server.waitUntilExit()
-      }
+      process.standardOutput = output
+      process.standardError = FileHandle.nullDevice
+      try process.run()
       // The ready line, or the end of a server that does not start.
       let first = output.fileHandleForReading.availableData
       #expect(String(decoding: first, as: UTF8.self).contains("ready"))
-      try await body("ttrpc+unix:\(path)")
+    }
+
+    /// Lets it drain and waits until it has ended.
+    func stop() {
+      process.terminate()
+      process.waitUntilExit()
+      #expect(process.terminationStatus == 0)
     }
   }
 

@@ -122,6 +122,33 @@ import Testing
     }
   }
 
+  @Test("a server that is restarted while a file is scored costs no row")
+  func restart() async throws {
+    let lines = try String(contentsOfFile: CommandRun.root + "/" + golden("credit-risk"), encoding: .utf8)
+      .split(separator: "\n").map(String.init)
+    let rows = (0..<60).flatMap { _ in lines.dropFirst() }
+    try await CommandRun.withDirectory { directory in
+      let path = directory + "/rows.csv"
+      try ((lines.prefix(1) + rows).joined(separator: "\n") + "\n").write(
+        toFile: path, atomically: true, encoding: .utf8)
+      let common = ["score", "credit-risk", path, "--ignore-extra", "--format", "csv"]
+      var server = try CommandRun.Server(socket: directory + "/s")
+      let url = server.url
+      async let scoring = run(common + ["--server", url, "--batch-rows", "4", "--timeout", "60s"])
+      for _ in 0..<2 {
+        try await Task.sleep(for: .milliseconds(150))
+        server.stop()
+        server = try CommandRun.Server(socket: directory + "/s")
+      }
+      let remote = try await scoring
+      server.stop()
+      let here = try await run(common + local)
+      #expect(remote.status == 0, "\(remote.errors)")
+      #expect(remote.output == here.output)
+      #expect(remote.lines.count == rows.count + 1)
+    }
+  }
+
   @Test("models, describe and health speak of the server's models")
   func questions() async throws {
     try await CommandRun.withServer { url in
