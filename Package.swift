@@ -37,13 +37,14 @@ let package = Package(
     .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
     .target(name: "CProtos", dependencies: ["CProtobufC"], linkerSettings: [.linkedLibrary("protobuf-c")]),
     .target(name: "CLinux"),
+    .target(name: "CKernels"),
 
     room("MartletCore", []),
     room("MartletSockets", ["MartletCore", "CLinux"]),
     room("MartletWire", ["MartletCore", "CProtos", "CProtobufC"]),
     room("MartletRPC", ["MartletCore", "MartletSockets", "MartletWire", "CProtos", "CProtobufC"]),
     room("MartletBatching", ["MartletCore"]),
-    room("MartletEngine", ["MartletCore"]),
+    room("MartletEngine", ["MartletCore", "CKernels"]),
     room("MartletFormats", ["MartletCore", "MartletEngine", "CProtos", "CProtobufC"]),
     room(
       "MartletRepository",

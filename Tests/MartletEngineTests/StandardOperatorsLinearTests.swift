@@ -44,7 +44,7 @@ struct StandardOperatorsLinearTests {
       for column in 0..<columns {
         // The stated order of summation, element by element.
         var sum: Float = 0
-        for k in 0..<depth { sum += values[row * depth + k] * factors[k * columns + column] }
+        for k in 0..<depth { sum = sum.addingProduct(values[row * depth + k], factors[k * columns + column]) }
         #expect(result[column] == sum)
       }
     }

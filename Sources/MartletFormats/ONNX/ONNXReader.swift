@@ -42,8 +42,9 @@ struct ONNXReader {
         try reader.expect(field, .bytes, "opset_import")
         try count(reader)
         let (domain, version) = try operatorSet(&reader)
-        guard opsets.updateValue(version, forKey: domain) == nil else {
-          throw reader.error("the operator set of domain '\(domain)' is imported twice")
+        // Some exporters repeat themselves.
+        if let other = opsets.updateValue(version, forKey: domain), other != version {
+          throw reader.error("versions \(other) and \(version) of domain '\(domain)' are imported, expected one")
         }
       case 14:
         try reader.expect(field, .bytes, "metadata_props")

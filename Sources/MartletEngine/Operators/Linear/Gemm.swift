@@ -67,35 +67,27 @@ final class GemmOperator: Operator {
     if let addend, try Broadcast(shape, addend.shape).shape != shape {
       throw Status(.invalidArgument, "input 2 has the shape \(addend.shape), the product \(shape)")
     }
+    let adds = addend != nil && beta != 0
     if type == .float32 {
+      if adds, let addend { try spread(addend, to: result, Float.self) }
       MatrixProduct.multiply(
         left.assumingMemoryBound(to: Float.self), other.assumingMemoryBound(to: Float.self), result.floats,
-        rows: rows, depth: depth, columns: columns)
-      try finish(result, addend, Float.self)
+        rows: rows, depth: depth, columns: columns, alpha: alpha, accumulates: adds)
     } else {
+      if adds, let addend { try spread(addend, to: result, Double.self) }
       MatrixProduct.multiply(
         left.assumingMemoryBound(to: Double.self), other.assumingMemoryBound(to: Double.self), result.doubles,
-        rows: rows, depth: depth, columns: columns)
-      try finish(result, addend, Double.self)
+        rows: rows, depth: depth, columns: columns, alpha: Double(alpha), accumulates: adds)
     }
   }
 
-  /// Scales the product and adds the third matrix; one that is multiplied by 0 is not looked at.
+  /// Fills the result with beta times the third matrix, to which the product is added.
   @inline(__always)
-  private func finish<T: FloatElement>(_ result: Tensor, _ addend: Tensor?, _: T.Type) throws(Status) {
+  private func spread<T: FloatElement>(_ addend: Tensor, to result: Tensor, _: T.Type) throws(Status) {
     let values = result.pointer(as: T.self)
-    if alpha != 1 {
-      let factor = T(alpha)
-      for i in 0..<result.count { values[i] *= factor }
-    }
-    guard let addend, beta != 0 else { return }
     let factor = T(beta)
     let broadcast = try Broadcast(result.shape, addend.shape)
-    if beta == 1 {
-      broadcast.map(values, addend.pointer(as: T.self), to: values) { $0 + $1 }
-    } else {
-      broadcast.map(values, addend.pointer(as: T.self), to: values) { $0 + factor * $1 }
-    }
+    broadcast.map(values, addend.pointer(as: T.self), to: values) { factor * $1 }
   }
 
   private static func transpose(

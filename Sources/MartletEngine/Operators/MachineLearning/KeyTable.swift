@@ -1,6 +1,6 @@
 import MartletCore
 
-/// Finds values by keys of one type; the first of equal keys counts. NaN is a key that equals itself.
+/// Finds values by keys of one type; the first of equal keys counts.
 struct KeyTable {
   private enum Keys {
     case integers([Int64: Int32])
@@ -10,22 +10,27 @@ struct KeyTable {
   }
 
   private let keys: Keys
+  private let matchesNaN: Bool
   let count: Int
 
   init(integers: [Int64]) {
     count = integers.count
+    matchesNaN = false
     keys = .integers(
       Dictionary(zip(integers, (0..<integers.count).map(Int32.init))) { first, _ in first })
   }
 
-  init(floats: [Double]) {
+  /// `matchesNaN`: whether a key that is NaN is found by NaN, rather than never.
+  init(floats: [Double], matchesNaN: Bool) {
     count = floats.count
+    self.matchesNaN = matchesNaN
     keys = .floats(
       Dictionary(zip(floats.map(Self.pattern), (0..<floats.count).map(Int32.init))) { first, _ in first })
   }
 
   init(texts: ConstantTensor) {
     count = texts.count
+    matchesNaN = false
     keys = .texts(TextTable(texts))
   }
 
@@ -41,7 +46,7 @@ struct KeyTable {
 
   @inline(__always)
   func find(_ value: Double) -> Int? {
-    guard case .floats(let table) = keys else { return nil }
+    guard case .floats(let table) = keys, matchesNaN || !value.isNaN else { return nil }
     return table[Self.pattern(value)].map(Int.init)
   }
 

@@ -3,7 +3,7 @@ import MartletCore
 /// `LabelEncoder`: each element replaced by the value of its key, or by the default.
 ///
 /// Version 1 knows a list of texts and their numbers, in either direction; from 2 on keys and values are lists of any
-/// types, from 4 on also tensors.
+/// types, from 4 on also tensors, and a key that is NaN is found.
 final class LabelEncoderOperator: Operator {
   private let table: KeyTable
   private let keyType: ElementType
@@ -41,8 +41,8 @@ final class LabelEncoderOperator: Operator {
     switch keys.type {
     case .text: table = KeyTable(texts: keys)
     case .int64, .int32, .int16: table = KeyTable(integers: keys.integers ?? [])
-    case .float32: table = KeyTable(floats: keys.array(of: Float.self).map(Double.init))
-    case .float64: table = KeyTable(floats: keys.array(of: Double.self))
+    case .float32: table = KeyTable(floats: keys.array(of: Float.self).map(Double.init), matchesNaN: node.opset >= 4)
+    case .float64: table = KeyTable(floats: keys.array(of: Double.self), matchesNaN: node.opset >= 4)
     default: throw node.error("keys of \(keys.type) are not supported")
     }
     self.values = try Self.joined(node, values, fallback)

@@ -41,14 +41,28 @@ final class NormalizerOperator: Operator {
         for index in 0..<features { to[index] = sum != 0 ? from[index] / sum : from[index] }
       case .l2:
         var sum: Float = 0
-        for index in 0..<features { sum += from[index] * from[index] }
+        for index in 0..<features {
+          to[index] = Self.square(input, row * features + index)
+          sum += to[index]
+        }
         for index in 0..<features {
           let value = from[index]
           // The root of the quotient of squares, with the sign put back: as ONNX Runtime computes it.
-          let part = (value * value / sum).squareRoot()
+          let part = (to[index] / sum).squareRoot()
           to[index] = sum != 0 ? (value < 0 ? -part : part) : value
         }
       }
+    }
+  }
+
+  /// The square in the input's own type, then in single precision.
+  @inline(__always)
+  private static func square(_ tensor: Tensor, _ index: Int) -> Float {
+    switch tensor.type {
+    case .float32: tensor.floats[index] * tensor.floats[index]
+    case .float64: Float(tensor.doubles[index] * tensor.doubles[index])
+    case .int64: Float(tensor.integers[index] &* tensor.integers[index])
+    default: Float(tensor.pointer(as: Int32.self)[index] &* tensor.pointer(as: Int32.self)[index])
     }
   }
 }

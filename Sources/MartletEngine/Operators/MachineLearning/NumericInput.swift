@@ -61,14 +61,15 @@ struct LinearWeights {
     }
   }
 
-  /// Writes the scores `[rows, targets]`: the products, then the intercept.
+  /// Writes the scores `[rows, targets]`: the intercept, to which the products are added.
   func score(_ input: Tensor, to scores: UnsafeMutablePointer<Float>, rows: Int, _ context: RunContext) {
+    if !intercepts.isEmpty {
+      for row in 0..<rows {
+        for target in 0..<targets { scores[row * targets + target] = intercepts[target] }
+      }
+    }
     MatrixProduct.multiply(
       NumericInput.floats(input, context), matrix.pointer(as: Float.self), scores, rows: rows, depth: features,
-      columns: targets)
-    guard !intercepts.isEmpty else { return }
-    for row in 0..<rows {
-      for target in 0..<targets { scores[row * targets + target] += intercepts[target] }
-    }
+      columns: targets, accumulates: !intercepts.isEmpty)
   }
 }

@@ -7,7 +7,8 @@ typealias ReductionKernel =
 /// What becomes of several elements when they are made one.
 ///
 /// Sums of 32-bit real numbers are accumulated in 64 bits, so that they do not depend on an order of summation that
-/// other engines choose differently.
+/// other engines choose differently; but sums of squares in order and in 32 bits, as ONNX Runtime does, because
+/// differences of nearly equal ones follow (distances of k-means).
 protocol ReductionFunction: SendableMetatype {
   static func apply<T: NumericElement>(_ elements: ReducedElements<T>) -> T
   /// The kernel for elements of `type`; a requirement, so that it is made by code that is specialized for the function.
@@ -85,8 +86,9 @@ enum ProductOfElements: ReductionFunction {
 
 enum SumOfSquares: ReductionFunction {
   static func apply<T: NumericElement>(_ elements: ReducedElements<T>) -> T {
-    let sum = total(elements, whole: { T.product($0, $0) }, real: { $0 * $0 })
-    return T.isFloatingPoint ? T(converting: sum.real) : sum.whole
+    var sum = T.zero
+    elements.visit { sum = T.sum(sum, T.product($0, $0)) }
+    return sum
   }
 }
 

@@ -51,8 +51,8 @@ enum PostTransform: Sendable {
   private static func inverseErrorFunction(_ x: Float) -> Float {
     let sign: Float = x < 0 ? -1 : 1
     let logarithm = logf((1 - x) * (1 + x))
-    let a = 2 / (3.14159 * 0.147 as Float) + 0.5 * logarithm
-    let b = 1 / (0.147 as Float) * logarithm
+    let a = 2 / (Float.pi * 0.147) + 0.5 * logarithm
+    let b = logarithm / 0.147
     return sign * (-a + (a * a - b).squareRoot()).squareRoot()
   }
 

@@ -79,9 +79,6 @@ struct TreeEnsembleBuilder<Value: TreeValue> {
     let done: UInt32 = 1 << 31
     var stack: [UInt32] = []
     for root in roots {
-      guard positions[Int(root)] == Self.unplaced else {
-        throw Problem(message: "node \(root) is the first of two trees, or a node within one")
-      }
       stack.append(root)
       while let top = stack.popLast() {
         let index = Int(top & ~done)

@@ -3,8 +3,6 @@ struct TreeNodeKeys {
   /// The nodes of one tree.
   private struct Tree {
     var id: Int64
-    /// Index of its first node in the file, which is its root.
-    var root: UInt32
     /// Where its nodes begin in `sorted`.
     var first: Int
     var count: Int
@@ -18,8 +16,11 @@ struct TreeNodeKeys {
   private let sorted: [UInt32]
 
   var count: Int { nodeIDs.count }
-  /// The first node of each tree, in the order in which trees first come.
-  var roots: [UInt32] { trees.map(\.root) }
+  /// The first node of each run of nodes that are of one tree: its root.
+  ///
+  /// Exporters write one tree behind the other. Where trees are interleaved, ONNX Runtime counts each run as a tree that
+  /// begins at the run's first node, and so does this.
+  let roots: [UInt32]
 
   /// Errors: lists of different lengths, and a (tree id, node id) that comes twice.
   init(trees treeIDs: [Int64], nodes nodeIDs: [Int64], _ node: GraphNode) throws(ModelError) {
@@ -33,14 +34,16 @@ struct TreeNodeKeys {
     var trees: [Tree] = []
     var indexOfTree: [Int64: Int] = [:]
     var treeOfNode: [UInt32] = []
+    var roots: [UInt32] = []
     treeOfNode.reserveCapacity(treeIDs.count)
     for (index, id) in treeIDs.enumerated() {
-      var tree = trees.count - 1
-      if trees.last?.id != id {
+      var tree = index == 0 ? 0 : Int(treeOfNode[index - 1])
+      if index == 0 || treeIDs[index - 1] != id {
+        roots.append(UInt32(index))
         tree = indexOfTree[id] ?? trees.count
         if tree == trees.count {
           indexOfTree[id] = tree
-          trees.append(Tree(id: id, root: UInt32(index), first: 0, count: 0))
+          trees.append(Tree(id: id, first: 0, count: 0))
         }
       }
       trees[tree].count += 1
@@ -68,6 +71,7 @@ struct TreeNodeKeys {
       }
     }
     self.trees = trees
+    self.roots = roots
     self.indexOfTree = indexOfTree
     self.treeOfNode = treeOfNode
     self.nodeIDs = nodeIDs

@@ -4,8 +4,7 @@ import MartletCore
 /// minima, maxima) of leaf weights for one or several targets.
 ///
 /// Equal to ONNX Runtime on one thread in every bit, including what it does beyond the specification: with one target
-/// only PROBIT is applied; with several, a target that no leaf of the row has a weight for is 0 before the transform,
-/// and doubles pass through single precision.
+/// only PROBIT is applied; with several, a target that no leaf of the row has a weight for is 0 before the transform.
 final class TreeRegressionOperator<Value: TreeValue>: Operator {
   private let ensemble: TreeEnsemble<Value>
   private let aggregate: TreeAggregate
@@ -71,18 +70,19 @@ final class TreeRegressionOperator<Value: TreeValue>: Operator {
         continue
       }
       for index in 0..<count {
+        let values = scores.values + index * targets
         for target in 0..<targets {
-          let place = index * targets + target
-          let isScored = scores.isScored[place]
-          row[target] = isScored ? Float(finished(scores.values[place], target)) : 0
+          let isScored = scores.isScored[index * targets + target]
+          values[target] = isScored ? finished(values[target], target) : 0
+          row[target] = Float(values[target])
         }
         transform.apply(row)
+        let place = (first + index) * targets
         for target in 0..<targets {
-          let place = (first + index) * targets + target
           if outputType == .float32 {
-            output.floats[place] = row[target]
+            output.floats[place + target] = row[target]
           } else {
-            output.doubles[place] = Double(row[target])
+            output.doubles[place + target] = transform == .none ? Double(values[target]) : Double(row[target])
           }
         }
       }

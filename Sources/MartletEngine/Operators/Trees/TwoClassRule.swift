@@ -1,9 +1,9 @@
 /// What ONNX Runtime makes of the sums of a classifier with one or two classes, which the specification leaves open.
 ///
 /// Where all weights are of one class there is one score `s`. With weights that are all positive it is a probability:
-/// the second class wins above 0.5, the scores are `[1 - s, s]`, and no transform is applied but PROBIT. With mixed
-/// signs it is a margin: the second class wins above 0, the scores are `[-s, s]`, LOGISTIC is applied to both, and
-/// nothing else but PROBIT. Two base values turn the first score into the negative of the second; a single one is added
+/// the second class wins above 0.5 and the scores are `[1 - s, s]`. With mixed signs it is a margin: the second class
+/// wins above 0 and the scores are `[-s, s]`. LOGISTIC makes both the logistic function of `[-s, s]`; of the other
+/// transforms PROBIT alone is applied. Two base values turn the first score into the negative of the second; a single one is added
 /// to the first.
 struct TwoClassRule<Value: TreeValue>: Sendable {
   /// Whether there are two classes and all weights are of one of them.
@@ -82,10 +82,10 @@ struct TwoClassRule<Value: TreeValue>: Sendable {
       return
     }
     switch pair {
-    case .probability:
+    case .probability where transform != .logistic:
       row[0] = 1 - Float(score)
       row[1] = Float(score)
-    case .margin where transform == .logistic:
+    case .margin where transform == .logistic, .probability:
       row[0] = PostTransform.logistic(-Float(score))
       row[1] = PostTransform.logistic(Float(score))
     case .margin:
