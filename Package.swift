@@ -71,7 +71,7 @@ let package = Package(
     room("MartletClient", ["MartletCore", "MartletRPC", "MartletSockets", "MartletWire", "CProtos", "CProtobufC"]),
     room(
       "MartletLoad",
-      ["MartletCore", "MartletClient", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+      ["MartletCore", "MartletClient", "MartletSockets", .product(name: "Histogram", package: "hdrhistogram-swift")]),
     .executableTarget(
       name: "martlet",
       dependencies: [
