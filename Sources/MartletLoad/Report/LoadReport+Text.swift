@@ -1,7 +1,7 @@
 import MartletCore
 
 extension LoadReport {
-  /// The summary for people, lines of at most 100 columns.
+  /// The summary for people.
   public var text: String {
     var lines = [headline, paceLine, ""]
     lines += countLines
@@ -28,7 +28,7 @@ extension LoadReport {
     let what =
       target.method == "Null"
       ? "Null"
-      : "\(target.method) \(target.model) version \(target.version), \(rows), \(target.distinctCalls) different"
+      : "\(target.method) \(target.model) version \(target.version), \(rows), \(DecimalText.grouped(UInt64(target.distinctCalls))) different"
     return "\(target.server)  \(what)"
   }
 
@@ -40,8 +40,9 @@ extension LoadReport {
         "open loop, \(DecimalText.rate(rate)) calls/s, \(arrivals == .poisson ? "Poisson" : "constant") (seed \(plan.seed))"
       }
     let length = DurationText.text(measuredNanoseconds) + (endedEarly ? " (ended early)" : "")
-    return "\(pace), \(Self.count(UInt64(plan.connections), "connection")), \(length) after "
-      + "\(DurationText.text(plan.warmup.wholeNanoseconds)) of warm-up"
+    let warmup =
+      plan.warmup > .zero ? " after \(DurationText.text(plan.warmup.wholeNanoseconds)) of warm-up" : ", no warm-up"
+    return "\(pace), \(Self.count(UInt64(plan.connections), "connection")), \(length)\(warmup)"
   }
 
   private var countLines: [String] {
@@ -85,8 +86,8 @@ extension LoadReport {
   }
 
   private static func floorLine(_ floor: Floor) -> String {
-    "floor      \(short(floor.latency)), Null of the same server, \(floor.requestBytes) bytes there, "
-      + "\(floor.responseBytes) back"
+    "floor      \(short(floor.latency)), Null with \(DecimalText.grouped(UInt64(floor.requestBytes))) bytes there, "
+      + "\(DecimalText.grouped(UInt64(floor.responseBytes))) back"
   }
 
   /// Whether the figures may be used, and why.
@@ -100,7 +101,7 @@ extension LoadReport {
     guard !isValid else { return "verdict    VALID: \(share) of the calls left late, at most \(most) may" }
     let why =
       heldBack * 2 > late + neverSent || neverSent * 2 > late + neverSent
-      ? "the server does not keep up with the rate" : "the harness does not keep up with the rate"
+      ? "the server does not keep up" : "the harness was late by itself, give it a core of its own"
     return "verdict    INVALID: \(share) of the calls left late, at most \(most) may; \(why)"
   }
 
