@@ -297,5 +297,6 @@ int main(int count, char **arguments) {
          (unsigned long long)recorded, (unsigned long long)errors, measured, (double)recorded / measured,
          recorded ? sum / (double)recorded / 1e3 : 0, percentile(50) / 1e3, percentile(99) / 1e3,
          percentile(99.9) / 1e3);
-  return errors ? 1 : 0;
+  if (recorded == 0) fprintf(stderr, "client: no answer came in the measurement\n");
+  return errors || recorded == 0 ? 1 : 0;
 }
