@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import MartletCore
 import MartletSockets
@@ -262,7 +263,12 @@ struct RPCServerTests {
     // The server and its service are touched on their reactor's thread only.
     nonisolated(unsafe) let server = bench.server
     nonisolated(unsafe) let service = bench.service
-    _ = bench.reactor.post { server.drain() }
+    let isDraining = DispatchSemaphore(value: 0)
+    _ = bench.reactor.post {
+      server.drain()
+      isDraining.signal()
+    }
+    isDraining.wait()
     client.send(Client.frame(5, "Echo"))
     #expect(try client.answer() == .init(stream: 5, code: StatusCode.unavailable.rawValue, payload: []))
     _ = bench.reactor.post {

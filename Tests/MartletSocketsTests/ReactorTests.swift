@@ -308,7 +308,8 @@ extension RealSockets {
       #expect(eventually { server.reactor.connectionCount == 0 })
       let before = openDescriptors()
       try cycle(2_000)
-      #expect(eventually { server.reactor.connectionCount == 0 && openDescriptors() <= before })
+      // Other suites open sockets of this process meanwhile; one left by each connection would be ten times that.
+      #expect(eventually { server.reactor.connectionCount == 0 && openDescriptors() <= before + 200 })
     }
 
     @Test("what went over the sockets is counted", arguments: PollerKind.allCases)
