@@ -61,6 +61,8 @@ class Operators:
             results = [f"y{i}" for i in range(len(kinds))]
             node = helper.make_node(op, names, results, **attributes)
             model = model_of([node], feeds, list(zip(results, kinds)), 0, opset, constants)
+            if node.domain:
+                model.opset_import.append(helper.make_opsetid(node.domain, 1))
             return model, feeds
 
         suffix = "" if opset == NEWEST else f"_opset{opset}"

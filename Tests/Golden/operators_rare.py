@@ -227,6 +227,13 @@ def sums(o) -> None:
     o.case("Gemm", "beta_zero", [quarters(9, 6), "w", "c"], constants={"w": quarters(6, 4), "c": np.full(4, np.nan, F32)}, beta=0.0)
 
 
+def distances(o) -> None:
+    """CDist of the domain com.microsoft, which skl2onnx emits for nearest neighbours when asked to."""
+    for dtype in (F32, F64):
+        for metric in ("sqeuclidean", "euclidean"):
+            o.batches("CDist", f"{np.dtype(dtype).name}_{metric}", lambda n, dtype=dtype: [quarters(n, 3, dtype=dtype), "b"], constants={"b": quarters(7, 3, dtype=dtype, seed=9)}, domain="com.microsoft", metric=metric)
+
+
 def rare_operators(o) -> None:
-    for group in (narrow_types, casts, functions, moves, sums):
+    for group in (narrow_types, casts, functions, moves, sums, distances):
         group(o)

@@ -28,7 +28,8 @@ struct OperatorsDocumentTests {
     let stop = try #require(text.range(of: end)).lowerBound
     let tables =
       table("The default domain, `ai.onnx`", OperatorRegistry.standard)
-      + table("The domain `ai.onnx.ml`", OperatorRegistry.machineLearning) + "\n"
+      + table("The domain `ai.onnx.ml`", OperatorRegistry.machineLearning)
+      + table("The domain `com.microsoft`", OperatorRegistry.microsoft) + "\n"
     if ProcessInfo.processInfo.environment["MARTLET_WRITE_DOCS"] == "1" {
       text.replaceSubrange(start..<stop, with: tables)
       try text.write(to: file, atomically: true, encoding: .utf8)
@@ -41,7 +42,10 @@ struct OperatorsDocumentTests {
 
   @Test("the registry is in alphabetical order and stays within the operator sets")
   func ordersTheRegistry() throws {
-    for (domain, entries) in [("", OperatorRegistry.standard), ("ai.onnx.ml", OperatorRegistry.machineLearning)] {
+    for (domain, entries) in [
+      ("", OperatorRegistry.standard), ("ai.onnx.ml", OperatorRegistry.machineLearning),
+      ("com.microsoft", OperatorRegistry.microsoft),
+    ] {
       #expect(entries.map(\.opType) == entries.map(\.opType).sorted())
       let known = try #require(OperatorRegistry.opsets[domain])
       #expect(entries.allSatisfy { known.contains($0.opsets.lowerBound) && known.contains($0.opsets.upperBound) })

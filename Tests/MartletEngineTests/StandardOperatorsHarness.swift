@@ -84,11 +84,11 @@ struct SingleOperator {
   var node: GraphNode
 
   init(
-    _ opType: String, opset: Int = OperatorRegistry.newest, outputs: Int = 1,
+    _ opType: String, domain: String = "", opset: Int = OperatorRegistry.newest, outputs: Int = 1,
     _ attributes: [String: AttributeValue] = [:]
   ) {
     node = GraphNode(
-      name: "node", opType: opType, opset: opset, inputs: [], outputs: (0..<outputs).map { "y\($0)" },
+      name: "node", opType: opType, domain: domain, opset: opset, inputs: [], outputs: (0..<outputs).map { "y\($0)" },
       attributes: attributes)
   }
 

@@ -88,4 +88,16 @@ struct StandardOperatorsLinearTests {
     #expect(
       SingleOperator("Einsum", ["equation": .text("ij,jk->ik")]).refusal(a, Value([1.0, 2, 3], [3, 1])) != nil)
   }
+
+  @Test("distances between the rows of two matrices")
+  func distances() throws {
+    let a = Value([Float(0), 0, 3, 4], [2, 2])
+    let b = Value([Float(0), 0, 0, 1, 3, 0], [3, 2])
+    let node = { SingleOperator("CDist", domain: "com.microsoft", opset: 1, ["metric": .text($0)]) }
+    #expect(try node("sqeuclidean").first(a, b) == Value([Float(0), 1, 9, 25, 18, 16], [2, 3]))
+    #expect(try node("euclidean").first(a, b).array(of: Float.self)[3] == 5)
+    #expect(try node("euclidean").first(Value([Float](), [0, 2]), b).shape == [0, 3])
+    #expect(node("cosine").refusal(a, b)?.contains("cosine") == true)
+    #expect(node("euclidean").refusal(a, Value([Float(1)], [1, 1])) != nil)
+  }
 }

@@ -29,7 +29,9 @@ package struct OperatorRegistry: Sendable {
   /// The versions of each domain's operator set that this engine knows; the default domain under the empty name.
   ///
   /// The newest are those of onnx 1.23.
-  package static let opsets: [String: ClosedRange<Int>] = ["": 7...28, "ai.onnx.ml": 1...5]
+  package static let opsets: [String: ClosedRange<Int>] = [
+    "": 7...28, "ai.onnx.ml": 1...5, "com.microsoft": 1...1,
+  ]
 
   /// The last version in the default domain, for entries that are right up to the newest.
   static let newest = 28
@@ -37,6 +39,7 @@ package struct OperatorRegistry: Sendable {
   private static let domains: [String: [String: [Entry]]] = [
     "": Dictionary(grouping: standard, by: \.opType),
     "ai.onnx.ml": Dictionary(grouping: machineLearning, by: \.opType),
+    "com.microsoft": Dictionary(grouping: microsoft, by: \.opType),
   ]
 
   /// The operator that `node` names, or an error that names operator, domain, version and node.
@@ -47,7 +50,7 @@ package struct OperatorRegistry: Sendable {
   static func entry(for node: GraphNode) throws(ModelError) -> Entry {
     let domain = node.domain.isEmpty ? "the default domain" : "domain '\(node.domain)'"
     guard let operators = domains[node.domain] else {
-      throw node.error("\(domain) is not supported; known are the default domain and ai.onnx.ml")
+      throw node.error("\(domain) is not supported; known are the default domain, ai.onnx.ml and com.microsoft")
     }
     guard let entries = operators[node.opType] else {
       throw node.error("operator '\(node.opType)' of \(domain), version \(node.opset), is not supported")
