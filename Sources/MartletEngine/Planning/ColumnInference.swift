@@ -175,7 +175,11 @@ struct ColumnInference {
   private mutating func mixed(_ node: GraphNode, _ known: [[Origin]?]) {
     guard node.opType == "Where" else { return }
     for origin in known.compactMap({ $0 }) where rowWidth(node.outputs[0]) == origin.count {
-      origins[node.outputs[0]] = origin.map { Origin(column: $0.column, mayBeMissing: false, isUnchanged: false) }
+      // A text that is not replaced is still the caller's; a number may have been computed on the way.
+      let isText = run.tensor(node.outputs[0]).type == .text
+      origins[node.outputs[0]] = origin.map {
+        Origin(column: $0.column, mayBeMissing: false, isUnchanged: isText && $0.isUnchanged)
+      }
     }
   }
 
@@ -183,9 +187,10 @@ struct ColumnInference {
     guard let first else { return }
     handle(first)
     let isText = run.tensor(node.outputs[0]).type == .text
-    if let keys = Self.keys(node) { setCategories(keys, first) }
+    // A single key that is empty finds what is missing; it is no category.
+    if !isText, let keys = Self.keys(node), keys != .text([""]) { setCategories(keys, first) }
     if isText {
-      // Text to text replaces some values; what an encoder behind it knows is closer to what was trained.
+      // Text to text replaces some values, missing ones for example; the categories are what an encoder behind it knows.
       origins[node.outputs[0]] = first.map { Origin(column: $0.column, mayBeMissing: false, isUnchanged: true) }
     }
   }
