@@ -312,10 +312,11 @@ final class LoadDriver: @unchecked Sendable {
   }
 
   private func publish(_ now: MonotonicTime) {
-    guard now.nanoseconds(since: lastPublished) >= Self.publishNanoseconds else { return }
+    let span = now.nanoseconds(since: lastPublished)
+    guard span >= Self.publishNanoseconds else { return }
     lastPublished = now
     progress.add(
-      thread: thread, recent, finished: recentFinished, errors: recentErrors, inFlight: slots.inFlight)
+      thread: thread, over: span, recent, finished: recentFinished, errors: recentErrors, inFlight: slots.inFlight)
     recent.reset()
     recentFinished = 0
     recentErrors = 0

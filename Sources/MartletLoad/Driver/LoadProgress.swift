@@ -30,12 +30,16 @@ public final class LoadProgress: Sendable {
   private struct State {
     var phase = Phase.connecting
     var began = MonotonicTime.now()
-    var lastLook = MonotonicTime.now()
     var histogram = LoadProgress.histogram()
-    var finished: UInt64 = 0
     var errors: UInt64 = 0
-    /// By thread.
-    var inFlight: [Int: Int] = [:]
+    var threads: [Int: Share] = [:]
+  }
+
+  /// What one thread has said since the last look, and over which time.
+  private struct Share {
+    var finished: UInt64 = 0
+    var nanoseconds: UInt64 = 0
+    var inFlight = 0
   }
 
   private let state = Mutex(State())
@@ -63,12 +67,19 @@ public final class LoadProgress: Sendable {
     return histogram
   }
 
-  func add(thread: Int, _ histogram: Histogram<UInt64>, finished: UInt64, errors: UInt64, inFlight: Int) {
+  /// A thread says what happened in the last `nanoseconds`.
+  func add(
+    thread: Int, over nanoseconds: UInt64, _ histogram: Histogram<UInt64>, finished: UInt64, errors: UInt64,
+    inFlight: Int
+  ) {
     state.withLock {
       $0.histogram.add(histogram)
-      $0.finished += finished
       $0.errors += errors
-      $0.inFlight[thread] = inFlight
+      var share = $0.threads[thread] ?? Share()
+      share.finished += finished
+      share.nanoseconds += nanoseconds
+      share.inFlight = inFlight
+      $0.threads[thread] = share
     }
   }
 
@@ -76,19 +87,22 @@ public final class LoadProgress: Sendable {
   public func look() -> Interval {
     let now = MonotonicTime.now()
     return state.withLock { state in
-      let seconds = Double(now.nanoseconds(since: state.lastLook)) / 1e9
       let histogram = state.histogram
+      let rate = state.threads.values.reduce(0.0) {
+        $1.nanoseconds > 0 ? $0 + Double($1.finished) * 1e9 / Double($1.nanoseconds) : $0
+      }
       let interval = Interval(
-        phase: state.phase, elapsedNanoseconds: now.nanoseconds(since: state.began),
-        callsPerSecond: seconds > 0 ? Double(state.finished) / seconds : 0, errors: state.errors,
-        inFlight: state.inFlight.values.reduce(0, +),
+        phase: state.phase, elapsedNanoseconds: now.nanoseconds(since: state.began), callsPerSecond: rate,
+        errors: state.errors, inFlight: state.threads.values.reduce(0) { $0 + $1.inFlight },
         p50: histogram.totalCount > 0 ? histogram.valueAtPercentile(50) : nil,
         p99: histogram.totalCount > 0 ? histogram.valueAtPercentile(99) : nil,
         maximum: histogram.totalCount > 0 ? histogram.maxRecorded : nil)
-      state.lastLook = now
       state.histogram.reset()
-      state.finished = 0
       state.errors = 0
+      for thread in state.threads.keys {
+        state.threads[thread]?.finished = 0
+        state.threads[thread]?.nanoseconds = 0
+      }
       return interval
     }
   }
