@@ -232,6 +232,9 @@ def distances(o) -> None:
     for dtype in (F32, F64):
         for metric in ("sqeuclidean", "euclidean"):
             o.batches("CDist", f"{np.dtype(dtype).name}_{metric}", lambda n, dtype=dtype: [quarters(n, 3, dtype=dtype), "b"], constants={"b": quarters(7, 3, dtype=dtype, seed=9)}, domain="com.microsoft", metric=metric)
+        for columns in (1, 4, 7, 16, 30):
+            normal = np.random.default_rng(columns).normal(size=(60, columns)).astype(dtype) * 3 + 5
+            o.case("CDist", f"{np.dtype(dtype).name}_columns{columns}", [normal[:20].astype(dtype), "b"], constants={"b": normal[20:].astype(dtype)}, domain="com.microsoft", metric="sqeuclidean")
 
 
 def rare_operators(o) -> None:

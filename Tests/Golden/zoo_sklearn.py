@@ -46,6 +46,7 @@ from sklearn.linear_model import (
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import (
@@ -318,6 +319,15 @@ def estimators(w: Writer) -> None:
     w.attempt("kmeans", f, fitted(KMeans(4, n_init=2, random_state=0), alone(iris)))
     w.attempt("kmeans_double", f, fitted(KMeans(3, n_init=2, random_state=0), alone(wine64)))
     w.attempt("minibatch_kmeans", f, fitted(MiniBatchKMeans(5, n_init=2, random_state=0), alone(iris)))
+
+    f = "neighbours"
+    # Without the option skl2onnx exports a Scan.
+    cdist = {"optim": "cdist"}
+    w.attempt("neighbours_classifier", f, fitted(KNeighborsClassifier(5), iris_text, options={**cdist, **NO_ZIPMAP}))
+    w.attempt("neighbours_classifier_distance", f, fitted(KNeighborsClassifier(4, weights="distance"), iris, options={**cdist, **NO_ZIPMAP}))
+    w.attempt("neighbours_classifier_double", f, fitted(KNeighborsClassifier(3), wine64, options={**cdist, **NO_ZIPMAP}))
+    w.attempt("neighbours_regressor", f, fitted(KNeighborsRegressor(4), regression, options=cdist))
+    w.attempt("neighbours_regressor_distance", f, fitted(KNeighborsRegressor(4, weights="distance"), regression, options=cdist))
 
     # Transformers
     f = "scalers"

@@ -2,11 +2,13 @@ import MartletCore
 
 /// `CDist` of the domain com.microsoft: distances between all rows of two matrices, `[m, k]` and `[n, k]` to `[m, n]`.
 ///
-/// The metric is `sqeuclidean` or `euclidean`. Differences are summed in 64 bits, without the loss of subtracting
-/// nearly equal squares that ONNX Runtime's way by a matrix product has.
+/// The metric is `sqeuclidean` or `euclidean`. Distances are |a|² + |b|² - 2ab, in the order of ONNX Runtime, although
+/// that loses digits where rows are close: which of nearly equal neighbours comes first hangs on the last bit.
 final class CDistOperator: Operator {
   private let type: ElementType
   private let isSquared: Bool
+  /// What is multiplied with: the second matrix, transposed, when it does not depend on the rows.
+  private let transposed: ConstantTensor?
 
   init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
     try context.requireInputs(2...2, of: node)
@@ -18,6 +20,15 @@ final class CDistOperator: Operator {
     case let metric:
       throw node.error(attribute: "metric", "is '\(metric)', expected 'sqeuclidean' or 'euclidean'")
     }
+    if let matrix = context.constant(1), matrix.shape.rank == 2 {
+      let shape = Shape(matrix.shape[1], matrix.shape[0])
+      transposed = ConstantTensor(type, shape) { [type] (bytes: UnsafeMutableRawBufferPointer) in
+        guard let start = bytes.baseAddress, bytes.count > 0 else { return }
+        MatrixProduct.transpose(matrix.memory, start, type, rows: shape[1], columns: shape[0])
+      }
+    } else {
+      transposed = nil
+    }
   }
 
   func run(_ context: RunContext) throws(Status) {
@@ -27,29 +38,69 @@ final class CDistOperator: Operator {
       throw Status(
         .invalidArgument, "shapes \(a.shape) and \(b.shape) are not those of two matrices with rows of one length")
     }
-    let result = try context.output(0, type, Shape(a.dim(0), b.dim(0)))
+    let rows = a.dim(0)
+    let depth = a.dim(1)
+    let others = b.dim(0)
+    let result = try context.output(0, type, Shape(rows, others))
+    guard result.count > 0 else { return }
+    var right = UnsafeRawPointer(transposed?.memory ?? b.bytes)
+    if transposed == nil {
+      let copy = UnsafeMutableRawPointer(context.temporary(b.byteCount, of: UInt8.self))
+      MatrixProduct.transpose(right, copy, type, rows: others, columns: depth)
+      right = UnsafeRawPointer(copy)
+    }
     if type == .float32 {
-      measure(a, b, result, Float.self)
+      MatrixProduct.multiply(
+        a.floats, right.assumingMemoryBound(to: Float.self), result.floats, rows: rows, depth: depth, columns: others,
+        alpha: -2)
+      finish(a, b, result, context, Float.self)
     } else {
-      measure(a, b, result, Double.self)
+      MatrixProduct.multiply(
+        a.doubles, right.assumingMemoryBound(to: Double.self), result.doubles, rows: rows, depth: depth,
+        columns: others, alpha: -2)
+      finish(a, b, result, context, Double.self)
     }
   }
 
-  private func measure<T: FloatElement>(_ a: Tensor, _ b: Tensor, _ result: Tensor, _: T.Type) {
+  /// Adds the squares of both rows to what the product has left in the result.
+  private func finish<T: FloatElement>(_ a: Tensor, _ b: Tensor, _ result: Tensor, _ context: RunContext, _: T.Type) {
     let depth = a.dim(1)
     let others = b.dim(0)
-    let to = result.pointer(as: T.self)
+    let squares = context.temporary(others, of: T.self)
+    for other in 0..<others { squares[other] = Self.square(b.pointer(as: T.self) + other * depth, depth) }
     for row in 0..<a.dim(0) {
-      let x = a.pointer(as: T.self) + row * depth
+      let own = Self.square(a.pointer(as: T.self) + row * depth, depth)
+      let to = result.pointer(as: T.self) + row * others
       for other in 0..<others {
-        let y = b.pointer(as: T.self) + other * depth
-        var sum = 0.0
-        for k in 0..<depth {
-          let difference = x[k].asDouble - y[k].asDouble
-          sum += difference * difference
-        }
-        to[row * others + other] = T(converting: isSquared ? sum : sum.squareRoot())
+        let sum = to[other] + own + squares[other]
+        let distance = sum < 0 ? 0 : sum
+        to[other] = isSquared ? distance : distance.squareRoot()
       }
     }
+  }
+
+  /// The sum of a row's squares, in the lanes of 16 bytes in which ONNX Runtime adds them up: lanes of even and of odd
+  /// groups apart, then those two, then the halves of a group, then what fills no group.
+  private static func square<T: FloatElement>(_ row: UnsafePointer<T>, _ depth: Int) -> T {
+    let lanes = 16 / MemoryLayout<T>.stride
+    let grouped = depth / lanes * lanes
+    let paired = depth / (2 * lanes) * (2 * lanes)
+    var sums = InlineArray<4, T>(repeating: 0)
+    for lane in 0..<min(lanes, grouped) {
+      var even = row[lane] * row[lane]
+      if grouped > lanes {
+        var odd = row[lanes + lane] * row[lanes + lane]
+        for start in stride(from: 2 * lanes, to: paired, by: 2 * lanes) {
+          even += row[start + lane] * row[start + lane]
+          odd += row[start + lanes + lane] * row[start + lanes + lane]
+        }
+        even += odd
+        if grouped > paired { even += row[paired + lane] * row[paired + lane] }
+      }
+      sums[lane] = even
+    }
+    var sum = lanes == 4 ? (sums[0] + sums[2]) + (sums[1] + sums[3]) : sums[0] + sums[1]
+    for k in grouped..<depth { sum += row[k] * row[k] }
+    return sum
   }
 }

@@ -27,7 +27,7 @@ final class GemmOperator: Operator {
       let transposed = Shape(matrix.shape[1], matrix.shape[0])
       right = ConstantTensor(type, transposed) { [type] (bytes: UnsafeMutableRawBufferPointer) in
         guard let start = bytes.baseAddress, bytes.count > 0 else { return }
-        Self.transpose(matrix.memory, start, type, rows: transposed[1], columns: transposed[0])
+        MatrixProduct.transpose(matrix.memory, start, type, rows: transposed[1], columns: transposed[0])
       }
     } else {
       right = nil
@@ -54,13 +54,13 @@ final class GemmOperator: Operator {
     var left = UnsafeRawPointer(a.bytes)
     if transposesLeft {
       let transposed = context.temporary(a.byteCount, of: UInt8.self)
-      Self.transpose(left, UnsafeMutableRawPointer(transposed), type, rows: depth, columns: rows)
+      MatrixProduct.transpose(left, UnsafeMutableRawPointer(transposed), type, rows: depth, columns: rows)
       left = UnsafeRawPointer(transposed)
     }
     var other = UnsafeRawPointer(right?.memory ?? b.bytes)
     if transposesRight, right == nil {
       let transposed = context.temporary(b.byteCount, of: UInt8.self)
-      Self.transpose(other, UnsafeMutableRawPointer(transposed), type, rows: columns, columns: depth)
+      MatrixProduct.transpose(other, UnsafeMutableRawPointer(transposed), type, rows: columns, columns: depth)
       other = UnsafeRawPointer(transposed)
     }
     let addend = context.optionalInput(2)
@@ -88,19 +88,5 @@ final class GemmOperator: Operator {
     let factor = T(beta)
     let broadcast = try Broadcast(result.shape, addend.shape)
     broadcast.map(values, addend.pointer(as: T.self), to: values) { factor * $1 }
-  }
-
-  private static func transpose(
-    _ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer, _ type: ElementType, rows: Int, columns: Int
-  ) {
-    if type == .float32 {
-      MatrixProduct.transpose(
-        from.assumingMemoryBound(to: UInt32.self), to.assumingMemoryBound(to: UInt32.self), rows: rows,
-        columns: columns)
-    } else {
-      MatrixProduct.transpose(
-        from.assumingMemoryBound(to: UInt64.self), to.assumingMemoryBound(to: UInt64.self), rows: rows,
-        columns: columns)
-    }
   }
 }

@@ -59,4 +59,19 @@ enum MatrixProduct {
       for column in 0..<columns { b[column * rows + row] = a[row * columns + column] }
     }
   }
+
+  /// The same for elements of `type`, float32 or float64.
+  static func transpose(
+    _ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer, _ type: ElementType, rows: Int, columns: Int
+  ) {
+    if type == .float32 {
+      transpose(
+        from.assumingMemoryBound(to: UInt32.self), to.assumingMemoryBound(to: UInt32.self), rows: rows,
+        columns: columns)
+    } else {
+      transpose(
+        from.assumingMemoryBound(to: UInt64.self), to.assumingMemoryBound(to: UInt64.self), rows: rows,
+        columns: columns)
+    }
+  }
 }
