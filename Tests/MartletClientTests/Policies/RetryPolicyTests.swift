@@ -8,15 +8,12 @@ import Testing
 
   /// Draws the largest value every time, so that the bound shows.
   private struct Highest: RandomNumberGenerator {
-    // Stored, because ThreadSanitizer of Swift 6.3 crashes on an inout of a type without storage.
-    private var value = UInt64.max
-    mutating func next() -> UInt64 { value }
+    mutating func next() -> UInt64 { .max }
   }
 
   /// Draws the smallest value every time; 1, since the standard library draws again after 0.
   private struct Lowest: RandomNumberGenerator {
-    private var value: UInt64 = 1
-    mutating func next() -> UInt64 { value }
+    mutating func next() -> UInt64 { 1 }
   }
 
   private func wait(attempts: Int, _ policy: RetryPolicy) -> Duration? {
