@@ -70,7 +70,8 @@ test-asan: ## Run the unit tests under AddressSanitizer
 
 test-tsan: ## Run the transport, batching and server tests under ThreadSanitizer
 	scripts/setup --quiet build
-	$(SWIFT) test --sanitize=thread --scratch-path .build-tsan \
+	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/tsan-suppressions.txt \
+	  $(SWIFT) test --sanitize=thread --scratch-path .build-tsan \
 	  --filter 'Martlet(Core|Sockets|Wire|RPC|Batching|Services|Server|Client)Tests'
 
 clean: ## Remove everything that was built or generated, except the Python environment

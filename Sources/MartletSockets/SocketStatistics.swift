@@ -74,6 +74,9 @@ public final class SocketStatistics: MetricSource {
   /// Incoming connections closed at once for this reason.
   public func refusals(_ reason: RefusalReason) -> UInt64 { refusedByReason.withLock { $0[reason.rawValue] } }
 
+  /// Bytes read from all sockets.
+  public var bytesReceived: UInt64 { tcpBytesIn.value + unixBytesIn.value }
+
   /// Connections that ended for this reason; the value of `reset` and `connectFailed` does not matter.
   public func closures(_ reason: CloseReason) -> UInt64 { closedByReason[reason.ordinal].value }
 

@@ -237,6 +237,35 @@ def distances(o) -> None:
             o.case("CDist", f"{np.dtype(dtype).name}_columns{columns}", [normal[:20].astype(dtype), "b"], constants={"b": normal[20:].astype(dtype)}, domain="com.microsoft", metric="sqeuclidean")
 
 
+def special_values(o) -> None:
+    """NaN and infinities through what only moves them, and through sums with at most one of them a row."""
+    x = np.repeat(SPECIAL[:, None], 3, 1)
+    to = lambda **more: {"constants": more}  # noqa: E731
+    o.case("CastLike", "special", [x, "t"], **to(t=np.array([1.0])), outputs=[TensorProto.DOUBLE])
+    o.case("Compress", "special", [x, "c"], **to(c=np.array([True, False, True])), axis=1)
+    o.case("Flatten", "special", [x])
+    o.case("GatherND", "special", [x, "i"], **to(i=np.array([[0, 1], [1, 2], [2, 0], [-1, 0]], I64)), by_row=False)
+    o.case("Dropout", "special", [x])
+    o.case("OneHot", "special", [whole(9, 1, high=4), "d", "v"], **to(d=np.array(4, I64), v=np.array([-np.inf, np.nan], F32)), outputs=[TensorProto.FLOAT])
+    o.case("Pad", "special", [x, "p", "v"], **to(p=vector(0, 1, 0, 0), v=np.array(np.inf, F32)))
+    o.case("Tile", "special", [x, "s"], **to(s=vector(1, 2)))
+    o.case("Trilu", "special", [SPECIAL.reshape(4, 4)], by_row=False)
+    o.case("Trilu", "special_matrices", [np.stack([SPECIAL[:4].reshape(2, 2)] * 3)])
+    for rows in (0, 1, 1000):
+        o.case("Trilu", f"rows{rows}", [quarters(rows, 2, 3)], upper=0)
+        o.case("NonZero", f"rows{rows}", [quarters(rows, 2)], outputs=[TensorProto.INT64], by_row=False)
+        o.case("Einsum", f"rows{rows}", [quarters(rows, 3), "w"], **to(w=quarters(3, 2, seed=8)), equation="ij,jk->ik")
+        o.case("ConstantOfShape", f"rows{rows}", [vector(rows, 2)], outputs=[TensorProto.FLOAT])
+    odd = quarters(12, 4) + F32(3)
+    for row, value in enumerate((np.nan, np.inf, -np.inf)):
+        odd[row, row] = value
+    for op in ("ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare", "ReduceSum", "ReduceMean", "ReduceL1", "ReduceProd"):
+        o.case(op, "one_special_a_row", [odd, "a"], **to(a=vector(1)), keepdims=0)
+        o.case(op, "one_special_a_row_float64", [odd.astype(F64), "a"], **to(a=vector(1)), keepdims=0)
+    o.case("Einsum", "special", [odd, "w"], **to(w=quarters(4, 2, seed=8) + F32(5)), equation="ij,jk->ik")
+    o.case("CDist", "special", [odd, "b"], **to(b=quarters(5, 4, seed=9)), domain="com.microsoft", metric="sqeuclidean")
+
+
 def rare_operators(o) -> None:
-    for group in (narrow_types, casts, functions, moves, sums, distances):
+    for group in (narrow_types, casts, functions, moves, sums, distances, special_values):
         group(o)

@@ -50,7 +50,11 @@ struct ConnectionStorageTests {
     pool.giveBack(large)
     retained = pool.retainedBytes
     #expect(retained == 0)
+    var rented = pool.rentedBytes
+    #expect(rented == 8 << 10)
     pool.giveBack(first)
+    rented = pool.rentedBytes
+    #expect(rented == 0)
   }
 
   @Test("a slot's next connection has another generation, and old handles find nothing")

@@ -116,6 +116,34 @@ extension RealSockets {
       }
     }
 
+    @Test("a reactor that never ran leaves no listening socket", arguments: PollerKind.allCases)
+    func listenerOfUnstarted(_ poller: PollerKind) throws {
+      let address = try { () throws -> SocketAddress in
+        let (reactor, handler) = makeReactor(poller)
+        defer { withExtendedLifetime(handler) {} }
+        let listener = try Listener(address: SocketAddress.parse("tcp://127.0.0.1:0"))
+        listener.start(on: reactor, reactors: [reactor])
+        let address = listener.address
+        reactor.stop()
+        return address
+      }()
+      #expect(throws: (any Error).self) { try Client(address) }
+    }
+
+    @Test("an idle reactor does nothing", arguments: PollerKind.allCases)
+    func idle(_ poller: PollerKind) throws {
+      let server = try EchoServer(poller)
+      defer { server.stop() }
+      let clients = try (0..<3).map { _ in try Client(server.address) }
+      for client in clients { #expect(client.echoes(1)) }
+      clients[0].finish()
+      #expect(clients[0].isEnded())
+      let rounds = server.handler.rounds.value
+      usleep(100_000)
+      // Not exactly none: a timer or a spurious wake-up may fall into it. A loop would make thousands.
+      #expect(server.handler.rounds.value - rounds < 50)
+    }
+
     @Test("a handler with work left gets its rounds without anything happening", arguments: PollerKind.allCases)
     func workLeft(_ poller: PollerKind) {
       let (reactor, handler) = makeReactor(poller)

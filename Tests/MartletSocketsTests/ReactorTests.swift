@@ -239,6 +239,35 @@ extension RealSockets {
       #expect(server.handler.saw(.closed("read_buffer_full")))
     }
 
+    @Test("peers that send a little of a frame hold a little memory", arguments: PollerKind.allCases)
+    func partialFrames(_ poller: PollerKind) throws {
+      let server = try EchoServer(poller, prepare: { $0.messageBytes = 1_000 })
+      defer { server.stop() }
+      let clients = try (0..<20).map { _ in try Client(server.address) }
+      // In two pieces, so that the second read finds bytes kept.
+      for piece in [[1, 2], [3]] as [[UInt8]] {
+        for client in clients { client.send(piece) }
+        let expected = UInt64(piece == [3] ? 60 : 40)
+        #expect(eventually { server.reactor.statistics.bytesReceived == expected })
+      }
+      let reactor = server.reactor
+      let held = reactor.run { reactor.pool.rentedBytes }
+      #expect(held == 20 * BufferPool.smallestBytes)
+    }
+
+    @Test("the buffers of all connections together are bounded", arguments: PollerKind.allCases)
+    func memoryBound(_ poller: PollerKind) throws {
+      var limits = SocketLimits()
+      limits.maxBufferBytes = 1 << 20
+      let server = try EchoServer(poller, limits: limits, prepare: { $0.messageBytes = 1_000_000 })
+      defer { server.stop() }
+      let clients = try (0..<4).map { _ in try Client(server.address) }
+      for client in clients { client.send([UInt8](repeating: 1, count: 400_000)) }
+      #expect(server.handler.saw(.closed("memory")))
+      let reactor = server.reactor
+      #expect(eventually { (reactor.run { reactor.pool.rentedBytes } ?? 0) <= limits.maxBufferBytes })
+    }
+
     @Test(
       "a reset and a write to a peer that is gone end the connection, not the process", arguments: PollerKind.allCases)
     func reset(_ poller: PollerKind) throws {

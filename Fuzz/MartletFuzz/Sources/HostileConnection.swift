@@ -123,6 +123,26 @@ final class HostileConnection {
     descriptor = -1
   }
 
+  /// How many answers the stream must have; nil when the server may end it before it has answered everything.
+  var expectedAnswers: Int? {
+    guard !vanishes, sent == bytes.count, bytes.first == 0 else { return nil }
+    return bytes.withUnsafeBytes { bytes -> Int? in
+      var server = TTRPCServerConnection()
+      var position = 0
+      var answers = 0
+      while true {
+        let (event, taken) = server.next(UnsafeRawBufferPointer(rebasing: bytes[position...]))
+        position += taken
+        switch event {
+        case .needMore: return answers
+        case .request, .refused: answers += 1
+        case .skipped: break
+        case .broken: return nil
+        }
+      }
+    }
+  }
+
   /// The whole frames that came.
   var frames: [[UInt8]] {
     var frames: [[UInt8]] = []

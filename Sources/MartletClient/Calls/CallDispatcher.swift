@@ -356,6 +356,7 @@ extension CloseReason {
     case .idle: "it was idle"
     case .slowReader: "the server does not read what it is sent"
     case .readBufferFull, .slowWriter: "the server sent half an answer"
+    case .memory: "the buffers of all connections are full"
     case .firstByteTimeout, .drained, .local: "it was closed by this side"
     }
   }

@@ -8,6 +8,7 @@ struct BufferPool: ~Copyable {
   /// First free buffer of each class; a free buffer's first word points to the next.
   private let free: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   private let retained: UnsafeMutablePointer<Int>
+  private let rented: UnsafeMutablePointer<Int>
   private let maxRetainedBytes: Int
 
   /// Keeps at most `maxRetainedBytes` of free buffers; more go back to the allocator.
@@ -17,6 +18,8 @@ struct BufferPool: ~Copyable {
     free.initialize(repeating: nil, count: Self.classes)
     retained = .allocate(capacity: 1)
     retained.initialize(to: 0)
+    rented = .allocate(capacity: 1)
+    rented.initialize(to: 0)
   }
 
   deinit {
@@ -28,16 +31,21 @@ struct BufferPool: ~Copyable {
     }
     free.deallocate()
     retained.deallocate()
+    rented.deallocate()
   }
 
   /// Bytes that lie free.
   var retainedBytes: Int { retained.pointee }
+
+  /// Bytes that are rented and not given back.
+  var rentedBytes: Int { rented.pointee }
 
   /// A buffer of at least `bytes`, with undefined contents; the caller gives it back or deallocates it.
   func rent(atLeast bytes: Int) -> UnsafeMutableRawBufferPointer {
     let index = Self.sizeClass(bytes)
     precondition(index < Self.classes, "a buffer of \(bytes) bytes is larger than any bound allows")
     let size = Self.smallestBytes << index
+    rented.pointee += size
     guard let buffer = free[index] else {
       return UnsafeMutableRawBufferPointer(start: .allocate(byteCount: size, alignment: 16), count: size)
     }
@@ -49,6 +57,7 @@ struct BufferPool: ~Copyable {
   /// Takes a rented buffer back.
   func giveBack(_ buffer: UnsafeMutableRawBufferPointer) {
     guard let start = buffer.baseAddress else { return }
+    rented.pointee -= buffer.count
     guard retained.pointee + buffer.count <= maxRetainedBytes else {
       start.deallocate()
       return

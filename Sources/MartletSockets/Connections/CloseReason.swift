@@ -17,6 +17,8 @@ public enum CloseReason: Sendable, Hashable {
   case slowReader
   /// More than `maxReadBufferBytes` arrived without a complete frame.
   case readBufferFull
+  /// The buffers of all connections of its reactor have `maxBufferBytes`.
+  case memory
   /// What came is not the protocol.
   case protocolError
   /// The server is ending.
@@ -39,15 +41,16 @@ public enum CloseReason: Sendable, Hashable {
     case .slowWriter: 6
     case .slowReader: 7
     case .readBufferFull: 8
-    case .protocolError: 9
-    case .drained: 10
-    case .local: 11
+    case .memory: 9
+    case .protocolError: 10
+    case .drained: 11
+    case .local: 12
     }
   }
 
   /// Names by ordinal.
   static let names = [
     "peer_closed", "reset", "connect_failed", "connect_timeout", "idle", "first_byte_timeout", "slow_writer",
-    "slow_reader", "read_buffer_full", "protocol_error", "drained", "local",
+    "slow_reader", "read_buffer_full", "memory", "protocol_error", "drained", "local",
   ]
 }

@@ -1,4 +1,4 @@
-/// Bounds of connections in number, bytes and time; each is a configuration value.
+/// Bounds of connections in number, bytes and time; each is a configuration value. A timeout of zero is none.
 public struct SocketLimits: Sendable, Equatable {
   /// Connections in all, of all listeners and reactors together; the next one is accepted and closed at once.
   public var maxConnections = 10_000
@@ -12,6 +12,8 @@ public struct SocketLimits: Sendable, Equatable {
   public var maxWriteBufferBytes = 16 << 20
   /// Unsent bytes from which no more is read from a connection until half of them are gone.
   public var writeHighWaterBytes = 1 << 20
+  /// Most bytes of memory in the buffers of one reactor's connections together, but for the last one; one that wants more is closed.
+  public var maxBufferBytes = 512 << 20
   /// Longest time without a byte in either direction.
   public var idleTimeout: Duration = .seconds(600)
   /// Longest time from accepting a connection to its first byte.

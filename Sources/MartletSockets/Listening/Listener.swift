@@ -22,6 +22,8 @@ public final class Listener: @unchecked Sendable {
   private let descriptor: Int32
   private let file: UnixSocketFile?
   private let acceptCall: Acceptor.AcceptCall
+  /// Whether somebody else owns the descriptor now, or it is closed.
+  private let isGone = Atomic<Bool>(false)
 
   /// Binds and listens.
   ///
@@ -65,10 +67,7 @@ public final class Listener: @unchecked Sendable {
     state = Mutex(.listening)
   }
 
-  deinit {
-    let isMine = state.withLock { if case .listening = $0 { true } else { false } }
-    if isMine { closeUnstarted() }
-  }
+  deinit { closeUnstarted() }
 
   /// Begins to accept on the thread of `accepting`; a connection goes to the one of `reactors` with the fewest.
   ///
@@ -87,6 +86,7 @@ public final class Listener: @unchecked Sendable {
     }
     guard isFirst else { return }
     let isPosted = accepting.post { [self] in
+      guard !isGone.exchange(true, ordering: .acquiringAndReleasing) else { return }
       accepting.begin(
         Acceptor(
           number: number, descriptor: FileDescriptor(owning: descriptor), address: address, file: file,
@@ -120,14 +120,16 @@ public final class Listener: @unchecked Sendable {
         reactor.acceptors[number]?.drainAndClose()
         done.signal()
       }
-      if isPosted { done.wait() }
+      if isPosted { done.wait() } else { closeUnstarted() }
     }
   }
 
   /// Numbers of acceptors, one in a process: a poller's late event for an old one finds none.
   private static let numbers = Atomic<Int>(0)
 
+  /// Closes the socket unless an acceptor has taken it over.
   private func closeUnstarted() {
+    guard !isGone.exchange(true, ordering: .acquiringAndReleasing) else { return }
     _ = FileDescriptor(owning: descriptor)
     file?.remove()
   }

@@ -102,7 +102,7 @@ final class EpollPoller: Poller, @unchecked Sendable {
       }
       switch delegate.round(UnsafeBufferPointer(start: events, count: count)) {
       case .none: timeout = 0
-      case .nanoseconds(let wait): timeout = Int32(min(wait / 1_000_000 + 1, UInt64(Int32.max)))
+      case .nanoseconds(let wait): timeout = Int32(min((wait + 999_999) / 1_000_000, UInt64(Int32.max)))
       case .forever: timeout = -1
       case .stop: return
       }

@@ -63,7 +63,10 @@ extension Reactor {
     let kept = connection.pointee.input.count
     let room = min(scratch.count, limits.maxReadBufferBytes - kept)
     guard room > 0 else { return fail(connection, handle, .readBufferFull) }
-    let target = kept == 0 ? scratch.baseAddress : connection.pointee.input.reserve(room, from: pool)
+    guard kept == 0 || hasMemory(room) else { return fail(connection, handle, .memory) }
+    // Room for a whole read is made only where much has come already: a peer that sends little holds little.
+    let isDirect = kept >= scratch.count
+    let target = isDirect ? connection.pointee.input.reserve(room, from: pool) : scratch.baseAddress
     let count = receive(connection, target, room)
     if count > 0 {
       statistics.received(count, isUnix: connection.pointee.isUnix)
@@ -72,7 +75,11 @@ extension Reactor {
       if kept == 0 {
         showScratch(connection, handle, count, handler)
       } else {
-        connection.pointee.input.add(count)
+        if isDirect {
+          connection.pointee.input.add(count)
+        } else {
+          connection.pointee.input.append(UnsafeRawBufferPointer(rebasing: scratch[..<count]), from: pool)
+        }
         showInput(connection, handle, handler)
       }
     } else if count == 0 {
@@ -105,6 +112,7 @@ extension Reactor {
     let consumed = handler.received(handle, bytes: bytes)
     precondition(consumed >= 0 && consumed <= count, "a handler consumed \(consumed) of \(count) bytes")
     guard consumed < count, connection.pointee.isAlive else { return }
+    guard hasMemory(count - consumed) else { return fail(connection, handle, .memory) }
     connection.pointee.input.append(UnsafeRawBufferPointer(rebasing: bytes[consumed...]), from: pool)
     startFrame(connection, handle)
   }

@@ -6,8 +6,8 @@ import MartletCore
 extension Reactor {
   /// Room for `bytes` at the end of the write buffer, valid until the next call for this connection.
   ///
-  /// Nil when the connection is gone, or when it has more than `maxWriteBufferBytes` unsent: it is then closed as a slow
-  /// reader. Nothing is sent before `commit`.
+  /// Nil when the connection is gone, or when it has more than `maxWriteBufferBytes` unsent, or all connections together
+  /// more than `maxBufferBytes`: it is then closed. Nothing is sent before `commit`.
   public func reserve(_ connection: ConnectionHandle, _ bytes: Int) -> UnsafeMutableRawPointer? {
     assertOnThread()
     guard let pointer = slab[connection], pointer.pointee.isAlive else { return nil }
@@ -19,6 +19,10 @@ extension Reactor {
         fail(pointer, connection, .slowReader)
         return nil
       }
+    }
+    guard hasMemory(bytes) else {
+      fail(pointer, connection, .memory)
+      return nil
     }
     return pointer.pointee.output.reserve(bytes, from: pool)
   }
@@ -37,6 +41,9 @@ extension Reactor {
     assertOnThread()
     return slab[connection]?.pointee.output.count ?? 0
   }
+
+  /// Whether the buffers of this reactor may grow by so much.
+  func hasMemory(_ bytes: Int) -> Bool { pool.rentedBytes + bytes <= limits.maxBufferBytes }
 
   /// Writes once as much as the socket takes.
   func flush(_ connection: UnsafeMutablePointer<Connection>, _ handle: ConnectionHandle) {
@@ -65,9 +72,10 @@ extension Reactor {
   /// Stops reading from a peer that does not read, and goes on when half of what waited is gone.
   func throttle(_ connection: UnsafeMutablePointer<Connection>) {
     let unsent = connection.pointee.output.count
-    if unsent >= limits.writeHighWaterBytes {
+    let highWater = min(limits.writeHighWaterBytes, limits.maxWriteBufferBytes / 2)
+    if unsent > highWater {
       connection.pointee.flags.insert(.throttled)
-    } else if unsent <= limits.writeHighWaterBytes / 2 {
+    } else if unsent <= highWater / 2 {
       connection.pointee.flags.remove(.throttled)
     }
   }

@@ -8,12 +8,15 @@ import Testing
 
   /// Draws the largest value every time, so that the bound shows.
   private struct Highest: RandomNumberGenerator {
-    mutating func next() -> UInt64 { .max }
+    // Stored, because ThreadSanitizer of Swift 6.3 crashes on an inout of a type without storage.
+    private var value = UInt64.max
+    mutating func next() -> UInt64 { value }
   }
 
   /// Draws the smallest value every time; 1, since the standard library draws again after 0.
   private struct Lowest: RandomNumberGenerator {
-    mutating func next() -> UInt64 { 1 }
+    private var value: UInt64 = 1
+    mutating func next() -> UInt64 { value }
   }
 
   private func wait(attempts: Int, _ policy: RetryPolicy) -> Duration? {
