@@ -80,7 +80,9 @@ import Testing
     #expect(report.service.minimum >= 50_000_000)
     #expect(report.heldBack > 0)
     #expect(!report.isValid)
-    #expect(report.text.contains("the server does not keep up"))
+    // Whom the verdict blames depends on how busy the machine is; what was held back does not.
+    #expect(report.text.contains("INVALID"))
+    #expect(report.text.contains("held back by calls without an answer"))
     #expect(report.errorShare == 1)
   }
 

@@ -99,7 +99,10 @@ public final class Server: @unchecked Sendable {
       listeners.append(try Listener(address: SocketAddress.parse(address.description)))
     }
     addresses = listeners.map(\.address)
-    for stack in stacks { stack.reactor.start() }
+    for stack in stacks {
+      stack.reactor.start()
+      if let failure = stack.reactor.startFailure { throw failure }
+    }
     repository.publish(to: CataloguePublisher(stacks).publish)
     if let address = configuration.admin.address { try await startAdmin(address) }
     try repository.reloadAndWait()
