@@ -187,10 +187,10 @@ struct ColumnInference {
     guard let first else { return }
     handle(first)
     let isText = run.tensor(node.outputs[0]).type == .text
-    // A single key that is empty finds what is missing; it is no category.
-    if !isText, let keys = Self.keys(node), keys != .text([""]) { setCategories(keys, first) }
+    // A single key is how exporters test whether a text is missing. What a one-hot encoder knows is closer to what the
+    // model was trained on than what is replaced on the way to it.
+    if let keys = Self.keys(node), keys.count > 1 { setCategories(keys, first, replaces: false) }
     if isText {
-      // Text to text replaces some values, missing ones for example; the categories are what an encoder behind it knows.
       origins[node.outputs[0]] = first.map { Origin(column: $0.column, mayBeMissing: false, isUnchanged: true) }
     }
   }
@@ -200,15 +200,16 @@ struct ColumnInference {
     let isText = run.tensor(node.inputs[0]).type == .text
     if isText, (try? node.integer("zeros", default: 1)) == 1 { handle(first) } else { refuse(first) }
     switch (node.attributes["cats_strings"], node.attributes["cats_int64s"]) {
-    case (.texts(let texts)?, _) where texts.count > 0: setCategories(.text(texts.strings), first)
-    case (_, .integers(let integers)?): setCategories(.integer(integers), first)
+    case (.texts(let texts)?, _) where texts.count > 0: setCategories(.text(texts.strings), first, replaces: true)
+    case (_, .integers(let integers)?): setCategories(.integer(integers), first, replaces: true)
     default: break
     }
   }
 
-  private mutating func setCategories(_ labels: ClassLabels, _ origins: [Origin]) {
+  private mutating func setCategories(_ labels: ClassLabels, _ origins: [Origin], replaces: Bool) {
     for origin in origins where origin.column >= 0 && origin.isUnchanged {
       let index = Int(origin.column)
+      if !replaces, columns[index].categories != nil { continue }
       switch (labels, columns[index].type) {
       case (.text, .text), (.integer, .int64), (.integer, .int32), (.integer, .float32), (.integer, .float64):
         columns[index].categories = labels
