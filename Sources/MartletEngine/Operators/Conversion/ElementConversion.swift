@@ -4,7 +4,8 @@ import MartletCore
 ///
 /// Two short loops for each pair of types instead of one: twelve ways to read and twelve to write make all pairs.
 enum ElementConversion {
-  private static let blockElements = 256
+  /// As many as lie on the stack: memory of more than 1,024 bytes would come from the heap.
+  private static let blockElements = 128
 
   /// Converts `count` elements; neither type is `text`.
   static func convert(
