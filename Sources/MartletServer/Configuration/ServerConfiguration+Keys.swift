@@ -70,7 +70,16 @@ extension ServerConfiguration {
       "Bytes of the largest message; ttrpc itself ends at 4MiB."),
     .bytes(
       "limits.write_buffer_bytes", \.limits.writeBufferBytes, 64 << 10...1 << 30,
-      "Replies that may wait for a slow reader on one connection; over it the connection's calls wait unread."),
+      "Replies that may wait for a slow reader on one connection; over it the connection is closed."),
+    .bytes(
+      "limits.write_high_water_bytes", \.limits.writeHighWaterBytes, 4 << 10...1 << 30,
+      "Waiting replies of one connection from which its further calls wait unread, until half of them are gone."),
+    .bytes(
+      "limits.buffer_bytes", \.limits.bufferBytes, 1 << 20...1 << 40,
+      "Memory of the read and write buffers of all connections of one reactor; over it connections are closed."),
+    .count(
+      "limits.mailbox_entries", \.limits.mailboxEntries, 64...16_777_216,
+      "Pieces of work from other threads (new connections, scored batches, reloads) that may wait for a reactor."),
     .bytes(
       "limits.message_memory_bytes", \.limits.messageMemoryBytes, 64 << 10...4 << 30,
       "Memory that decoding one call may take; a call that needs more is refused with RESOURCE_EXHAUSTED."),
@@ -94,6 +103,12 @@ extension ServerConfiguration {
     .duration(
       "timeouts.write", \.timeouts.write, .milliseconds(10) ... .seconds(3600),
       "Time that replies wait for a peer that reads nothing; then the connection is closed."),
+    .duration(
+      "timeouts.linger", \.timeouts.linger, .milliseconds(10) ... .seconds(3600),
+      "After the last reply of a connection that the server ends, how long it waits for the peer's end."),
+    .duration(
+      "timeouts.accept_backoff", \.timeouts.acceptBackoff, .milliseconds(1) ... .seconds(60),
+      "Pause of accepting when the system has no descriptor or memory left."),
     .duration(
       "timeouts.grace", \.timeouts.grace, .zero ... .seconds(3600),
       "After SIGTERM, how long the server goes on accepting while it says that it is not ready, so that load "

@@ -67,6 +67,9 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var rowsPerCall = 65_536
     public var frameBytes = 4 << 20
     public var writeBufferBytes = 8 << 20
+    public var writeHighWaterBytes = 1 << 20
+    public var bufferBytes = 512 << 20
+    public var mailboxEntries = 65_536
     public var messageMemoryBytes = 32 << 20
     public var requestMemoryBytes = 256 << 20
     public var modelFileBytes = 1 << 30
@@ -78,6 +81,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var idle: Duration = .seconds(600)
     public var frame: Duration = .seconds(10)
     public var write: Duration = .seconds(10)
+    public var linger: Duration = .seconds(2)
+    public var acceptBackoff: Duration = .milliseconds(100)
     public var grace: Duration = .zero
     public var drain: Duration = .seconds(20)
   }

@@ -57,6 +57,11 @@ public final class Server: @unchecked Sendable {
     socketLimits.readChunkBytes = configuration.rounds.connectionBytes
     socketLimits.maxReadBufferBytes = limits.frameBytes + max(128 << 10, 2 * configuration.rounds.connectionBytes)
     socketLimits.maxWriteBufferBytes = limits.writeBufferBytes
+    socketLimits.writeHighWaterBytes = limits.writeHighWaterBytes
+    socketLimits.maxBufferBytes = limits.bufferBytes
+    socketLimits.mailboxCapacity = limits.mailboxEntries
+    socketLimits.lingerTimeout = timeouts.linger
+    socketLimits.acceptBackoff = timeouts.acceptBackoff
     socketLimits.idleTimeout = timeouts.idle
     socketLimits.firstByteTimeout = timeouts.firstByte
     socketLimits.frameTimeout = timeouts.frame
