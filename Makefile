@@ -1,15 +1,17 @@
 # Every command a person needs around the sources. `make` alone lists them.
 #
 #   SWIFT   how to call the Swift toolchain (default: swift)
+#   COUNT   how many streams `make fuzz` makes (default: 1000000)
 #   PREFIX  where `make deploy` installs (default: /opt/martlet)
 
 SWIFT ?= swift
+COUNT ?= 1000000
 PREFIX ?= /opt/martlet
 export SWIFT PREFIX
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build release test integration demo bench protos models deploy rollback format lint \
-        test-asan test-tsan clean
+        test-asan test-tsan fuzz clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +75,10 @@ test-tsan: ## Run the transport, batching and server tests under ThreadSanitizer
 	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/tsan-suppressions.txt \
 	  $(SWIFT) test --sanitize=thread --scratch-path .build-tsan \
 	  --filter 'Martlet(Core|Sockets|Wire|RPC|Batching|Services|Server|Client)Tests'
+
+fuzz: ## Feed a million mutated calls to the decoders and services; COUNT=… for another number
+	scripts/setup --quiet build
+	Fuzz/run $(COUNT)
 
 clean: ## Remove everything that was built or generated, except the Python environment
 	rm -rf .build .build-* out
