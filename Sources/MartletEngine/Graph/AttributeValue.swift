@@ -10,6 +10,8 @@ public enum AttributeValue: Sendable {
   /// A vector of texts.
   case texts(ConstantTensor)
   case tensor(ConstantTensor)
+  /// Trees of a booster's own file; no ONNX file has such.
+  case ensemble(NativeEnsemble)
 
   /// What messages call this kind of value.
   var kind: String {
@@ -21,6 +23,7 @@ public enum AttributeValue: Sendable {
     case .integers: "a list of integers"
     case .texts: "a list of texts"
     case .tensor: "a tensor"
+    case .ensemble: "an ensemble"
     }
   }
 }
