@@ -11,7 +11,7 @@ public struct NativeEnsemble: Sendable {
   }
 
   /// How a node decides; true goes to `whenTrue`.
-  public enum Test: UInt8, Sendable {
+  public enum Test: UInt8, BitwiseCopyable, Sendable {
     case less
     case lessOrEqual
     /// The value, cut to a whole number, is in a set; negative and missing values are in none.
