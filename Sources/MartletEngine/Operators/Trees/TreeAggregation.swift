@@ -24,20 +24,24 @@ struct TreeScores<Value: TreeValue> {
 }
 
 extension TreeEnsemble {
-  /// Aggregates `count` rows of `[count, stride]` into `scores`, each target in the order of the trees, from 0.
+  /// Aggregates `count` rows of `[count, stride]` into `scores`, each target in the order of the trees, from what
+  /// `startsAt` holds for the target; nil for 0.
+  ///
+  /// The reference that every plan kind is compared with. For AVERAGE these are the sums.
   func aggregate(
-    _ aggregate: TreeAggregate, _ rows: UnsafePointer<Value>, stride: Int, count: Int, into scores: TreeScores<Value>
+    _ aggregate: TreeAggregate, _ rows: UnsafePointer<Value>, stride: Int, count: Int, into scores: TreeScores<Value>,
+    startsAt: UnsafePointer<Value>? = nil
   ) {
-    Value.aggregate(self, aggregate, rows, stride: stride, count: count, into: scores)
+    scores.isScored.initialize(repeating: false, count: count * targets)
+    for place in 0..<(count * targets) { scores.values[place] = startsAt?[place % targets] ?? 0 }
+    Value.walk(self, aggregate, rows, stride: stride, count: count, to: scores)
   }
 
-  /// The body of `aggregate`, compiled once for each type of value where that type conforms to `TreeValue`.
+  /// The body of `TreeValue.walk`.
   @inline(__always)
-  func aggregateInline(
-    _ aggregate: TreeAggregate, _ rows: UnsafePointer<Value>, stride: Int, count: Int, into scores: TreeScores<Value>
+  func walkInline(
+    _ aggregate: TreeAggregate, _ rows: UnsafePointer<Value>, stride: Int, count: Int, to scores: TreeScores<Value>
   ) {
-    scores.values.initialize(repeating: 0, count: count * targets)
-    scores.isScored.initialize(repeating: false, count: count * targets)
     let values = scores.values
     let isScored = scores.isScored
     switch (aggregate, targets) {

@@ -6,7 +6,7 @@ import MartletCore
 /// the label is the class with the greatest sum among those that any leaf of the row has a weight for, the first of
 /// equal ones, and the transform comes after.
 final class TreeClassificationOperator<Value: TreeValue>: Operator {
-  private let ensemble: TreeEnsemble<Value>
+  private let scorer: TreeScorer<Value>
   private let transform: PostTransform
   private let baseValues: [Value]
   private let labels: ClassifierLabels
@@ -16,7 +16,7 @@ final class TreeClassificationOperator<Value: TreeValue>: Operator {
     let attributes = TreeEnsembleAttributes(node, kind: "class")
     labels = try ClassifierLabels(node, integers: "classlabels_int64s")
     guard labels.count > 0 else { throw node.error("has no classlabels_strings and no classlabels_int64s") }
-    ensemble = try attributes.ensemble(targets: labels.count, as: Value.self)
+    let ensemble: TreeEnsemble<Value> = try attributes.ensemble(targets: labels.count, as: Value.self)
     transform = try attributes.postTransform()
     baseValues = try attributes.numbers("base_values", as: Value.self)
     guard baseValues.count <= labels.count else {
@@ -28,23 +28,30 @@ final class TreeClassificationOperator<Value: TreeValue>: Operator {
       hasOneScore: labels.count == 2 && Set(ids).count == 1, isPositive: !weights.contains { $0 < 0 },
       baseValues: baseValues, transform: transform)
     try TreeInput<Value>.check(node, context, features: ensemble.features)
+    scorer = TreeScorer(ensemble, .sum)
   }
 
-  func run(_ context: RunContext) throws(Status) {
-    let input = try TreeInput<Value>(context, features: ensemble.features)
+  func run(_ context: RunContext) throws(Status) { try Value.run(self, context) }
+
+  /// The body of `TreeValue.run`.
+  @inline(__always)
+  func runInline(_ context: RunContext) throws(Status) {
+    let input = try TreeInput<Value>(context, features: scorer.features)
     let classes = labels.count
     let label = context.wants(0) ? try labels.reserve(context, 0, rows: input.count) : nil
     let output =
       context.wants(1)
       ? try context.output(1, .float32, Shape(input.count, classes)).floats
       : context.temporary(input.count * classes, of: Float.self)
-    let block = min(TreeEnsemble<Value>.rowsAtOnce, max(1, input.count))
+    let block = min(TreeScorer<Value>.rowsAtOnce, max(1, input.count))
+    let temporary = context.temporary(scorer.temporaryBytes(rows: block), of: UInt8.self)
     let scores = TreeScores(
       values: context.temporary(block * classes, of: Value.self),
       isScored: context.temporary(block * classes, of: Bool.self))
     for first in stride(from: 0, to: input.count, by: block) {
       let count = min(block, input.count - first)
-      ensemble.aggregate(.sum, input.rows + first * input.width, stride: input.width, count: count, into: scores)
+      scorer.score(
+        input.rows + first * input.width, stride: input.width, count: count, into: scores, temporary: temporary)
       for index in 0..<count {
         let row = UnsafeMutableBufferPointer(start: output + (first + index) * classes, count: classes)
         let values = scores.values + index * classes
@@ -67,6 +74,7 @@ final class TreeClassificationOperator<Value: TreeValue>: Operator {
   }
 
   /// Three or more classes: writes the row's scores and returns the class that won.
+  @inline(__always)
   private func finish(
     _ values: UnsafeMutablePointer<Value>, _ isScored: UnsafeMutablePointer<Bool>,
     _ row: UnsafeMutableBufferPointer<Float>

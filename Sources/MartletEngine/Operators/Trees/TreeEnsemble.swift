@@ -11,32 +11,6 @@ enum BranchMode: UInt8, Sendable {
   case leaf = 7
 }
 
-/// The type of thresholds, leaf weights and sums of an ensemble: `Float` or `Double`.
-protocol TreeValue: BinaryFloatingPoint, BitwiseCopyable, Sendable {
-  /// `TreeEnsemble.aggregate` for this type: a requirement, so that its loops are compiled for the type.
-  static func aggregate(
-    _ ensemble: TreeEnsemble<Self>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Self>, stride: Int, count: Int,
-    into scores: TreeScores<Self>)
-}
-
-extension Float: TreeValue {
-  static func aggregate(
-    _ ensemble: TreeEnsemble<Float>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Float>, stride: Int, count: Int,
-    into scores: TreeScores<Float>
-  ) {
-    ensemble.aggregateInline(aggregate, rows, stride: stride, count: count, into: scores)
-  }
-}
-
-extension Double: TreeValue {
-  static func aggregate(
-    _ ensemble: TreeEnsemble<Double>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Double>, stride: Int,
-    count: Int, into scores: TreeScores<Double>
-  ) {
-    ensemble.aggregateInline(aggregate, rows, stride: stride, count: count, into: scores)
-  }
-}
-
 /// Decision trees in the form in which they are evaluated: checked, without ids, immutable.
 ///
 /// Invariants (`TreeEnsembleBuilder` establishes them): children and roots are indices of nodes, no path returns to a
@@ -88,6 +62,15 @@ struct TreeEnsemble<Value: TreeValue>: Sendable {
   let tracksMissing: Bool
   /// One more than the greatest feature that a node reads.
   let features: Int
+  /// Whether each target has a tree all of whose leaves have a weight for it: then every row has a score for every
+  /// target. Always so with one target, where a leaf without weights counts with its node's value.
+  let scoresEveryTarget: Bool
+
+  /// Bytes of nodes and weights; sets are small beside them.
+  var bytes: Int {
+    nodes.count * MemoryLayout<Node>.stride + roots.count * MemoryLayout<UInt32>.stride
+      + weights.count * MemoryLayout<Weight>.stride
+  }
 }
 
 /// A set of a member test.

@@ -66,7 +66,50 @@ struct TreeEnsembleBuilder<Value: TreeValue> {
     }
     return TreeEnsemble(
       nodes: nodes, roots: roots.map { positions[Int($0)] }, weights: weights, sets: sets, targets: targets,
-      commonMode: isMixed ? nil : commonMode, tracksMissing: tracksMissing, features: features)
+      commonMode: isMixed ? nil : commonMode, tracksMissing: tracksMissing, features: features,
+      scoresEveryTarget: scoresEveryTarget(nodes, weights, targets, roots: roots.map { positions[Int($0)] }))
+  }
+
+  /// Whether each target has a tree all of whose leaves have a weight for it.
+  ///
+  /// Nodes are placed tree by tree. A tree that shares nodes with an earlier one does not lie in a range of its own, and
+  /// counts for nothing here.
+  private func scoresEveryTarget(
+    _ nodes: [TreeEnsemble<Value>.Node], _ weights: [TreeEnsemble<Value>.Weight], _ targets: Int, roots: [UInt32]
+  ) -> Bool {
+    guard targets > 1 else { return true }
+    var isScored = [Bool](repeating: false, count: targets)
+    var leavesOfTarget = [UInt32](repeating: 0, count: targets)
+    var lastLeaf = [UInt32](repeating: .max, count: targets)
+    for (tree, root) in roots.enumerated() {
+      let end = tree + 1 < roots.count ? roots[tree + 1] : UInt32(nodes.count)
+      guard root < end else { continue }
+      var leaves: UInt32 = 0
+      var seen: [Int] = []
+      var isClosed = true
+      for place in root..<end {
+        let node = nodes[Int(place)]
+        guard node.isLeaf else {
+          isClosed =
+            isClosed && (root..<end).contains(node.whenTrue) && (root..<end).contains(node.whenFalse)
+          continue
+        }
+        leaves += 1
+        for weight in weights[Int(node.whenTrue)..<(Int(node.whenTrue) + Int(node.whenFalse))] {
+          let target = Int(weight.target)
+          // A leaf that names a target twice counts once.
+          guard lastLeaf[target] != place else { continue }
+          lastLeaf[target] = place
+          if leavesOfTarget[target] == 0 { seen.append(target) }
+          leavesOfTarget[target] += 1
+        }
+      }
+      for target in seen {
+        if isClosed && leavesOfTarget[target] == leaves { isScored[target] = true }
+        leavesOfTarget[target] = 0
+      }
+    }
+    return isScored.allSatisfy { $0 }
   }
 
   /// Where each node goes: trees in the order of roots, false children first.

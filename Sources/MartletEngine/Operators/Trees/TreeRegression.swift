@@ -6,14 +6,15 @@ import MartletCore
 /// Equal to ONNX Runtime on one thread in every bit, including what it does beyond the specification: with one target
 /// only PROBIT is applied; with several, a target that no leaf of the row has a weight for is 0 before the transform.
 final class TreeRegressionOperator<Value: TreeValue>: Operator {
-  private let ensemble: TreeEnsemble<Value>
-  private let aggregate: TreeAggregate
+  private let scorer: TreeScorer<Value>
   private let transform: PostTransform
   private let baseValues: [Value]
   /// Double precision of version 5 alone.
   private let outputType: ElementType
 
   init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
+    let ensemble: TreeEnsemble<Value>
+    let aggregate: TreeAggregate
     if node.opType == "TreeEnsemble" {
       let attributes = TreeEnsembleAttributesV5(node)
       ensemble = try attributes.ensemble(as: Value.self)
@@ -29,10 +30,10 @@ final class TreeRegressionOperator<Value: TreeValue>: Operator {
       }
       ensemble = try attributes.ensemble(targets: Int(targets), as: Value.self)
       let name = try node.text("aggregate_function", default: "SUM")
-      guard let aggregate = TreeAggregate(name: name) else {
+      guard let known = TreeAggregate(name: name) else {
         throw node.error(attribute: "aggregate_function", "is '\(name)', expected SUM, AVERAGE, MIN or MAX")
       }
-      self.aggregate = aggregate
+      aggregate = known
       transform = try attributes.postTransform()
       baseValues = try attributes.numbers("base_values", as: Value.self)
       guard [0, 1, ensemble.targets].contains(baseValues.count) else {
@@ -41,21 +42,27 @@ final class TreeRegressionOperator<Value: TreeValue>: Operator {
       outputType = .float32
     }
     try TreeInput<Value>.check(node, context, features: ensemble.features)
+    scorer = TreeScorer(ensemble, aggregate)
   }
 
-  func run(_ context: RunContext) throws(Status) {
-    let input = try TreeInput<Value>(context, features: ensemble.features)
-    let targets = ensemble.targets
+  func run(_ context: RunContext) throws(Status) { try Value.run(self, context) }
+
+  /// The body of `TreeValue.run`.
+  @inline(__always)
+  func runInline(_ context: RunContext) throws(Status) {
+    let input = try TreeInput<Value>(context, features: scorer.features)
+    let targets = scorer.targets
     let output = try context.output(0, outputType, Shape(input.count, targets))
-    let block = min(TreeEnsemble<Value>.rowsAtOnce, max(1, input.count))
+    let block = min(TreeScorer<Value>.rowsAtOnce, max(1, input.count))
+    let temporary = context.temporary(scorer.temporaryBytes(rows: block), of: UInt8.self)
     let scores = TreeScores(
       values: context.temporary(block * targets, of: Value.self),
       isScored: context.temporary(block * targets, of: Bool.self))
     let row = UnsafeMutableBufferPointer(start: context.temporary(targets, of: Float.self), count: targets)
     for first in stride(from: 0, to: input.count, by: block) {
       let count = min(block, input.count - first)
-      ensemble.aggregate(
-        aggregate, input.rows + first * input.width, stride: input.width, count: count, into: scores)
+      scorer.score(
+        input.rows + first * input.width, stride: input.width, count: count, into: scores, temporary: temporary)
       if targets == 1 {
         for index in 0..<count {
           let score = finished(scores.values[index])
@@ -90,17 +97,19 @@ final class TreeRegressionOperator<Value: TreeValue>: Operator {
   }
 
   /// The one target's aggregate with its base value.
+  @inline(__always)
   private func finished(_ score: Value) -> Value {
     let base = baseValues.first ?? 0
-    return aggregate == .average ? score / Value(ensemble.roots.count) + base : score + base
+    return scorer.aggregate == .average ? score / Value(scorer.trees) + base : score + base
   }
 
   /// One of several targets' aggregate; a single base value is not one for each.
+  @inline(__always)
   private func finished(_ score: Value, _ target: Int) -> Value {
-    guard baseValues.count == ensemble.targets else {
-      return aggregate == .average ? score / Value(ensemble.roots.count) : score
+    guard baseValues.count == scorer.targets else {
+      return scorer.aggregate == .average ? score / Value(scorer.trees) : score
     }
-    return aggregate == .average ? score / Value(ensemble.roots.count) + baseValues[target] : score + baseValues[target]
+    return scorer.aggregate == .average ? score / Value(scorer.trees) + baseValues[target] : score + baseValues[target]
   }
 }
 

@@ -1,0 +1,70 @@
+import MartletCore
+
+/// The type of thresholds, leaf weights and sums of an ensemble: `Float` or `Double`.
+///
+/// Methods of generic classes run unspecialized. So each loop over rows or trees is a requirement here, which the two
+/// types satisfy with the same inlined body: compiled once for each of them.
+protocol TreeValue: BinaryFloatingPoint, BitwiseCopyable, Sendable {
+  /// The kinds of plans that the planner tries.
+  static var planKinds: [TreePlan<Self>.Type] { get }
+
+  /// `TreePlan.add` of the reference walk.
+  static func walk(
+    _ ensemble: TreeEnsemble<Self>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Self>, stride: Int, count: Int,
+    to scores: TreeScores<Self>)
+
+  /// Writes what the sums of `count` rows begin with.
+  static func start(_ scorer: TreeScorer<Self>, _ scores: TreeScores<Self>, count: Int)
+
+  /// `TreeRegressionOperator.run`.
+  static func run(_ regression: TreeRegressionOperator<Self>, _ context: RunContext) throws(Status)
+
+  /// `TreeClassificationOperator.run`.
+  static func run(_ classification: TreeClassificationOperator<Self>, _ context: RunContext) throws(Status)
+}
+
+extension Float: TreeValue {
+  static var planKinds: [TreePlan<Float>.Type] { TreePlanKinds.float }
+
+  static func walk(
+    _ ensemble: TreeEnsemble<Float>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Float>, stride: Int, count: Int,
+    to scores: TreeScores<Float>
+  ) {
+    ensemble.walkInline(aggregate, rows, stride: stride, count: count, to: scores)
+  }
+
+  static func start(_ scorer: TreeScorer<Float>, _ scores: TreeScores<Float>, count: Int) {
+    scorer.startInline(scores, count: count)
+  }
+
+  static func run(_ regression: TreeRegressionOperator<Float>, _ context: RunContext) throws(Status) {
+    try regression.runInline(context)
+  }
+
+  static func run(_ classification: TreeClassificationOperator<Float>, _ context: RunContext) throws(Status) {
+    try classification.runInline(context)
+  }
+}
+
+extension Double: TreeValue {
+  static var planKinds: [TreePlan<Double>.Type] { TreePlanKinds.double }
+
+  static func walk(
+    _ ensemble: TreeEnsemble<Double>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Double>, stride: Int,
+    count: Int, to scores: TreeScores<Double>
+  ) {
+    ensemble.walkInline(aggregate, rows, stride: stride, count: count, to: scores)
+  }
+
+  static func start(_ scorer: TreeScorer<Double>, _ scores: TreeScores<Double>, count: Int) {
+    scorer.startInline(scores, count: count)
+  }
+
+  static func run(_ regression: TreeRegressionOperator<Double>, _ context: RunContext) throws(Status) {
+    try regression.runInline(context)
+  }
+
+  static func run(_ classification: TreeClassificationOperator<Double>, _ context: RunContext) throws(Status) {
+    try classification.runInline(context)
+  }
+}
