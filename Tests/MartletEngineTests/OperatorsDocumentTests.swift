@@ -29,7 +29,8 @@ struct OperatorsDocumentTests {
     let tables =
       table("The default domain, `ai.onnx`", OperatorRegistry.standard)
       + table("The domain `ai.onnx.ml`", OperatorRegistry.machineLearning)
-      + table("The domain `com.microsoft`", OperatorRegistry.microsoft) + "\n"
+      + table("The domain `com.microsoft`", OperatorRegistry.microsoft)
+      + table("The domain `ai.martlet`, which loaders of other formats use", OperatorRegistry.native) + "\n"
     if ProcessInfo.processInfo.environment["MARTLET_WRITE_DOCS"] == "1" {
       text.replaceSubrange(start..<stop, with: tables)
       try text.write(to: file, atomically: true, encoding: .utf8)
@@ -44,7 +45,7 @@ struct OperatorsDocumentTests {
   func ordersTheRegistry() throws {
     for (domain, entries) in [
       ("", OperatorRegistry.standard), ("ai.onnx.ml", OperatorRegistry.machineLearning),
-      ("com.microsoft", OperatorRegistry.microsoft),
+      ("com.microsoft", OperatorRegistry.microsoft), ("ai.martlet", OperatorRegistry.native),
     ] {
       #expect(entries.map(\.opType) == entries.map(\.opType).sorted())
       let known = try #require(OperatorRegistry.opsets[domain])

@@ -100,6 +100,12 @@ extension GraphNode {
     return tensor
   }
 
+  public func ensemble(_ attribute: String) throws(ModelError) -> NativeEnsemble? {
+    guard let value = attributes[attribute] else { return nil }
+    guard case .ensemble(let ensemble) = value else { throw mismatch(attribute, value, "an ensemble") }
+    return ensemble
+  }
+
   /// `value`, or an error that `attribute` is missing.
   public func required<Value>(_ attribute: String, _ value: Value?) throws(ModelError) -> Value {
     guard let value else { throw error(attribute: attribute, "is missing") }

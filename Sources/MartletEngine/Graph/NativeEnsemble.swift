@@ -52,6 +52,8 @@ public struct NativeEnsemble: Sendable {
   public var outputs: Int
   /// Members of each set that category tests name.
   public var categories: [[Int64]]
+  /// Whether a value between -1 and 0 is cut to category 0 (LightGBM); otherwise it is no category (XGBoost).
+  public var categoryZeroFromBelow = false
   /// What the sum of each output begins with, before the first tree.
   public var startsAt: [Double]
 

@@ -28,9 +28,9 @@ package struct OperatorRegistry: Sendable {
 
   /// The versions of each domain's operator set that this engine knows; the default domain under the empty name.
   ///
-  /// The newest are those of onnx 1.23.
+  /// The newest are those of onnx 1.23; `ai.martlet` is what our loaders of other formats make.
   package static let opsets: [String: ClosedRange<Int>] = [
-    "": 7...28, "ai.onnx.ml": 1...5, "com.microsoft": 1...1,
+    "": 7...28, "ai.onnx.ml": 1...5, "com.microsoft": 1...1, "ai.martlet": 1...1,
   ]
 
   /// The last version in the default domain, for entries that are right up to the newest.
@@ -40,6 +40,7 @@ package struct OperatorRegistry: Sendable {
     "": Dictionary(grouping: standard, by: \.opType),
     "ai.onnx.ml": Dictionary(grouping: machineLearning, by: \.opType),
     "com.microsoft": Dictionary(grouping: microsoft, by: \.opType),
+    "ai.martlet": Dictionary(grouping: native, by: \.opType),
   ]
 
   /// The operator that `node` names, or an error that names operator, domain, version and node.

@@ -5,6 +5,7 @@ import MartletCore
 ///
 /// A column may be missing when an operator with a rule for missing values consumes it, and none without one:
 /// - `Imputer`, and `LabelEncoder` or `IsNaN` (a rule for NaN, or a default);
+/// - a tree ensemble of a booster's own file, whose nodes all have a rule;
 /// - a tree ensemble that was made with missing values in mind: any node sends them to its true branch, or all of its
 ///   nodes compare with BRANCH_LT, which XGBoost's export writes and no exporter without such a rule;
 /// - for texts, where "missing" is the empty text: `LabelEncoder`, or a `OneHotEncoder` that maps what it does not know
@@ -230,6 +231,7 @@ struct ColumnInference {
   }
 
   private static func hasRuleForMissing(_ node: GraphNode) -> Bool {
+    if node.domain == "ai.martlet" { return true }
     if case .integers(let flags)? = node.attributes["nodes_missing_value_tracks_true"], flags.contains(1) {
       return true
     }

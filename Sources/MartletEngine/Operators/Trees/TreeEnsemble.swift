@@ -76,10 +76,13 @@ struct TreeEnsemble<Value: TreeValue>: Sendable {
 /// A set of a member test.
 ///
 /// A set of whole numbers of which one is not in 0...30 takes a value without its fraction, as ONNX Runtime does;
-/// every other set wants the exact value.
+/// every other set wants the exact value. A set of categories takes values without their fraction and knows none below
+/// `least`, infinite or NaN.
 struct MemberSet<Value: TreeValue>: Sendable {
   private let whole: [Int64]
   private let exact: [Value]
+  /// Smaller values are in no set.
+  private let least: Value
 
   init(_ members: [Value]) {
     let integers = members.compactMap { Int64(exactly: $0) }
@@ -90,10 +93,20 @@ struct MemberSet<Value: TreeValue>: Sendable {
       whole = []
       exact = members.sorted()
     }
+    least = -.infinity
+  }
+
+  /// The set of categories `members`; a value above -1 and below 0 is category 0 when `zeroFromBelow`, or else none.
+  init(categories members: [Int64], zeroFromBelow: Bool) {
+    whole = members.sorted()
+    exact = []
+    least = zeroFromBelow ? Value(-1).nextUp : 0
   }
 
   func contains(_ value: Value) -> Bool {
     if whole.isEmpty { return Self.search(exact, value) }
+    // Negated, so that NaN is in no set of categories either.
+    if least > -.infinity, !(value >= least) { return false }
     // What the conversion of processors of the x86 family gives for all that no 64-bit number equals.
     let integer = value >= -0x1p63 && value < 0x1p63 ? Int64(value) : .min
     return Self.search(whole, integer)
