@@ -159,10 +159,12 @@ public final class RPCServer: ReactorHandler, Responder {
 
   private func begin(_ handle: ConnectionHandle, _ stream: UInt32, _ data: UnsafeRawBufferPointer) {
     arena.reset()
-    let now = reactor.now
     func refuse(_ code: StatusCode, _ message: String) {
       statistics.recordUnknown(code: code, nanoseconds: 0)
       write(handle, TTRPCResponse.failure(stream: stream, Status(code, message)))
+    }
+    if let plain = TTRPCRequest(plain: data), let route = router.route(service: plain.service, method: plain.method) {
+      return begin(handle, stream, route, timeout: plain.timeoutNanoseconds, plain.payload)
     }
     switch MessageGuard.check(data, requestDescriptor) {
     case .fine: break
@@ -186,14 +188,23 @@ public final class RPCServer: ReactorHandler, Responder {
         router.knows(service: service)
           ? "method \(Self.quoted(method)) of \(name) is not served" : "service \(name) is not served")
     }
+    let payload = UnsafeRawBufferPointer(start: request.pointee.payload.data, count: request.pointee.payload.len)
+    begin(handle, stream, route, timeout: request.pointee.timeout_nano, payload)
+  }
+
+  private func begin(
+    _ handle: ConnectionHandle, _ stream: UInt32, _ route: Router.Route, timeout: Int64,
+    _ payload: UnsafeRawBufferPointer
+  ) {
+    let now = reactor.now
     let slot = Int(handle.slot)
     let refusal: Status?
     if isDraining {
       statistics.refusedDraining.add()
       refusal = Status(.unavailable, "the server is shutting down")
-    } else if request.pointee.timeout_nano < 0 {
+    } else if timeout < 0 {
       statistics.refusedDeadline.add()
-      refusal = Status(.deadlineExceeded, "timeout_nano: \(request.pointee.timeout_nano), the deadline has passed")
+      refusal = Status(.deadlineExceeded, "timeout_nano: \(timeout), the deadline has passed")
     } else if connections[slot].callsInFlight >= limits.callsPerConnection {
       statistics.refusedCalls.add()
       refusal = Status(
@@ -208,7 +219,6 @@ public final class RPCServer: ReactorHandler, Responder {
       statistics.record(service: route.service, method: route.method, code: refusal.code, nanoseconds: 0)
       return write(handle, TTRPCResponse.failure(stream: stream, refusal))
     }
-    let timeout = request.pointee.timeout_nano
     let deadline = timeout > 0 ? now.advanced(byNanoseconds: UInt64(timeout)) : .distantFuture
     let unnumbered = CallID(
       reactor: UInt16(reactor.index), connection: handle.slot, generation: handle.generation, stream: stream, entry: 0)
@@ -216,7 +226,6 @@ public final class RPCServer: ReactorHandler, Responder {
     connections[slot].callsInFlight += 1
     let head = CallHead(
       id: id, method: route.method, received: now, deadline: deadline, isLocal: connections[slot].isLocal)
-    let payload = UnsafeRawBufferPointer(start: request.pointee.payload.data, count: request.pointee.payload.len)
     do throws(Status) {
       try services[route.service].unary(head, payload)
     } catch {

@@ -48,7 +48,8 @@ public protocol Service: AnyObject {
   var methods: [MethodDescriptor] { get }
 
   func begin(_ call: CallHead)
-  /// `payload` lies in the arena of the reactor's messages: valid until this returns.
+  /// `payload` lies in what the connection has read or in the arena of the reactor's messages: valid until this
+  /// returns.
   func message(_ call: CallHead, _ payload: UnsafeRawBufferPointer)
   /// The caller will send no more.
   func halfClose(_ call: CallHead)

@@ -64,6 +64,17 @@ public final class Catalogue: Sendable {
     )
   }
 
+  /// The same; nil where `find` has an error to tell.
+  public func position(name: UnsafeRawBufferPointer, version: UnsafeRawBufferPointer) -> Int? {
+    guard let position = index.find(name) else { return nil }
+    let versions = entries[position].versions
+    if version.count == 0 { return versions.isEmpty ? nil : firstModel[position] }
+    for offset in 0..<versions.count where Self.equal(versions[offset].versionText, version) {
+      return firstModel[position] + offset
+    }
+    return nil
+  }
+
   private static func equal(_ text: String, _ bytes: UnsafeRawBufferPointer) -> Bool {
     text.utf8.count == bytes.count && text.utf8.elementsEqual(bytes)
   }

@@ -47,6 +47,11 @@ public final class ReactorModels: MetricSource, @unchecked Sendable {
     lanes[try catalogue.find(name: name, version: version)]
   }
 
+  /// The same; nil where `find` has an error to tell.
+  func lane(name: UnsafeRawBufferPointer, version: UnsafeRawBufferPointer) -> Lane? {
+    catalogue.position(name: name, version: version).map { lanes[$0] }
+  }
+
   public func collect(into collector: inout MetricCollector) {
     for lane in statistics.withLock({ $0 }) { lane.collect(into: &collector) }
   }

@@ -27,13 +27,7 @@ struct InferNotes {
     guard id.count <= Self.longestID else {
       throw Status(.invalidArgument, "id: \(id.count) bytes; at most \(Self.longestID)")
     }
-    let index = free.last ?? UInt32(notes.count)
-    if free.isEmpty { notes.append(InferNote()) }
-    let note = Int(index)
-    notes[note].id.removeAll(keepingCapacity: true)
-    notes[note].id.append(contentsOf: id)
-    notes[note].isRaw = request.pointee.n_raw_input_contents > 0
-    notes[note].outputs.removeAll(keepingCapacity: true)
+    let note = next(id: id, isRaw: request.pointee.n_raw_input_contents > 0)
     for position in 0..<request.pointee.n_outputs {
       let output = request.pointee.outputs[position]!
       let name = UnsafeRawBufferPointer(text: output.pointee.name)
@@ -52,9 +46,40 @@ struct InferNotes {
       notes[note].outputs.append(found)
     }
     if request.pointee.n_outputs == 0 { notes[note].outputs.append(contentsOf: model.signature.outputs.indices) }
-    if !free.isEmpty { free.removeLast() }
-    return index
+    return taken()
   }
+
+  /// The same for a plain request; nil when an output is not one of the model's or comes twice, or the id is too long.
+  mutating func take(_ request: PlainInfer, _ model: Model) -> UInt32? {
+    guard request.id.count <= Self.longestID else { return nil }
+    let note = next(id: request.id, isRaw: request.isRaw)
+    for position in 0..<request.outputCount {
+      guard let found = model.outputs.find(request.output(position), guess: position),
+        !notes[note].outputs.contains(found)
+      else { return nil }
+      notes[note].outputs.append(found)
+    }
+    if request.outputCount == 0 {
+      for output in 0..<model.signature.outputs.count { notes[note].outputs.append(output) }
+    }
+    return taken()
+  }
+
+  /// The note that will be taken next, filled with what every request has.
+  private mutating func next(id: UnsafeRawBufferPointer, isRaw: Bool) -> Int {
+    if free.isEmpty {
+      free.append(UInt32(notes.count))
+      notes.append(InferNote())
+    }
+    let note = Int(free[free.count - 1])
+    notes[note].id.removeAll(keepingCapacity: true)
+    notes[note].id.append(contentsOf: id)
+    notes[note].isRaw = isRaw
+    notes[note].outputs.removeAll(keepingCapacity: true)
+    return note
+  }
+
+  private mutating func taken() -> UInt32 { free.removeLast() }
 
   mutating func giveBack(_ index: UInt32) { free.append(index) }
 }

@@ -167,7 +167,8 @@ struct InferReader {
     guard came == count else { throw wrongCount(input, "\(came) values in \(field)", "\(count)") }
   }
 
-  private static func fill(
+  /// Raw contents, whose number of bytes has been checked.
+  static func fill(
     raw: UnsafeRawBufferPointer, _ input: ModelSignature.Input, _ target: UnsafeMutableRawPointer, _ count: Int,
     _ tile: Tile
   ) throws(Status) {

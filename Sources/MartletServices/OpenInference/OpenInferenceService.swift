@@ -39,6 +39,9 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
   private let context: ServiceContext
   private var consumer: UInt8 = 0
   private var reader = InferReader()
+  private let plain = PlainInfer()
+  /// Whether usual requests take the fast path; off only for tests that compare the two.
+  var readsPlainRequests = true
   private var notes = InferNotes()
   private let inferRequest: MessageType<Inference__ModelInferRequest>
   private let readyRequest: MessageType<Inference__ModelReadyRequest>
@@ -108,6 +111,7 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
   // MARK: ModelInfer
 
   private func infer(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) {
+    if readsPlainRequests, try inferPlain(call, payload) { return }
     let request = try context.unpack(payload, inferRequest)
     let lane = try context.models.find(
       name: UnsafeRawBufferPointer(text: request.pointee.model_name),
@@ -132,6 +136,34 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
       notes.giveBack(note)
       throw error
     }
+  }
+
+  /// Takes the call if it is plain and nothing is wrong with it; false when the general path is to decide.
+  private func inferPlain(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) -> Bool {
+    guard plain.read(payload), let lane = context.models.lane(name: plain.modelName, version: plain.modelVersion)
+    else { return false }
+    let model = ServedModel.of(lane).model
+    guard plain.match(model, rowsPerCall: context.limits.rowsPerCall), let note = notes.take(plain, model) else {
+      return false
+    }
+    do throws(Status) {
+      let room = try context.batcher.reserve(lane, rows: plain.rows, now: call.received)
+      do throws(Status) {
+        try plain.fill(model, room.tile, firstRow: room.firstRow)
+      } catch {
+        context.batcher.abandon(room)
+        throw error
+      }
+      context.batcher.commit(
+        room,
+        BatchedCall(
+          id: call.id, consumer: consumer, context: note, firstRow: room.firstRow, rows: plain.rows,
+          arrived: call.received, deadline: call.deadline))
+    } catch {
+      notes.giveBack(note)
+      throw error
+    }
+    return true
   }
 
   public func completed(call index: Int, of batch: Batch) {

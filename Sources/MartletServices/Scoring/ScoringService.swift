@@ -12,6 +12,9 @@ public final class ScoringService: UnaryService, BatchConsumer {
   private let context: ServiceContext
   private var consumer: UInt8 = 0
   private var reader = ColumnReader()
+  private let plain = PlainScore()
+  /// Whether usual requests take the fast path; off only for tests that compare the two.
+  var readsPlainRequests = true
   private let instance: [UInt8]
   /// The number of the next prediction; the reactors of a server count in ranges of their own.
   private var nextPrediction: UInt64
@@ -48,6 +51,7 @@ public final class ScoringService: UnaryService, BatchConsumer {
   // MARK: Score
 
   private func score(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) {
+    if readsPlainRequests, try scorePlain(call, payload) { return }
     let request = try context.unpack(payload, scoreRequest)
     let lane = try context.models.find(
       name: UnsafeRawBufferPointer(text: request.pointee.model),
@@ -70,6 +74,25 @@ public final class ScoringService: UnaryService, BatchConsumer {
       BatchedCall(
         id: call.id, consumer: consumer, context: 0, firstRow: room.firstRow, rows: rows, arrived: call.received,
         deadline: call.deadline))
+  }
+
+  /// Takes the call if it is plain and nothing is wrong with it; false when the general path is to decide.
+  private func scorePlain(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) -> Bool {
+    guard plain.read(payload), let lane = context.models.lane(name: plain.modelName, version: plain.modelVersion)
+    else { return false }
+    let model = ServedModel.of(lane).model
+    guard plain.match(model, rowsPerCall: context.limits.rowsPerCall) else { return false }
+    let room = try context.batcher.reserve(lane, rows: plain.rows, now: call.received)
+    guard plain.fill(model, room.tile, firstRow: room.firstRow) else {
+      context.batcher.abandon(room)
+      return false
+    }
+    context.batcher.commit(
+      room,
+      BatchedCall(
+        id: call.id, consumer: consumer, context: 0, firstRow: room.firstRow, rows: plain.rows, arrived: call.received,
+        deadline: call.deadline))
+    return true
   }
 
   public func completed(call index: Int, of batch: Batch) {

@@ -1,0 +1,72 @@
+import MartletCore
+import MartletWire
+
+/// Where the values of one column lie in a tile: one element of every row.
+struct ColumnTarget {
+  private let start: UnsafeMutableRawPointer
+  private let stride: Int
+  private let type: ElementType
+
+  init(_ tile: Tile, _ column: ModelSignature.Column, firstRow: Int) {
+    let block = tile.inputs[column.input]
+    stride = block.stride
+    type = column.type
+    start = tile.input(column.input) + firstRow * block.stride + column.offset * column.type.byteWidth
+  }
+
+  @inline(__always)
+  private func put<Value>(_ row: Int, _ value: Value?) -> Bool {
+    guard let value else { return false }
+    (start + row * stride).storeBytes(of: value, as: Value.self)
+    return true
+  }
+
+  @inline(__always)
+  func store(_ row: Int, _ value: Float) -> Bool {
+    if type == .float32 { return put(row, value) }
+    if type == .float64 { return put(row, Double(value)) }
+    return store(row, Double(value))
+  }
+
+  func store(_ row: Int, _ value: Double) -> Bool {
+    switch type {
+    case .float64: return put(row, value)
+    case .float32: return value.isNaN ? put(row, Float.nan) : put(row, Float(exactly: value))
+    default:
+      guard let whole = Int64(exactly: value) else { return false }
+      return store(row, whole)
+    }
+  }
+
+  func store(_ row: Int, _ value: Int64) -> Bool {
+    switch type {
+    case .float64: put(row, Double(exactly: value))
+    case .float32: put(row, Float(exactly: value))
+    case .int64: put(row, value)
+    case .int32: put(row, Int32(exactly: value))
+    case .int16: put(row, Int16(exactly: value))
+    case .int8: put(row, Int8(exactly: value))
+    case .uint64: put(row, UInt64(exactly: value))
+    case .uint32: put(row, UInt32(exactly: value))
+    case .uint16: put(row, UInt16(exactly: value))
+    case .uint8: put(row, UInt8(exactly: value))
+    case .bool: value == 0 || value == 1 ? put(row, UInt8(value)) : false
+    case .float16, .text: false
+    }
+  }
+
+  func store(_ row: Int, text: UnsafeRawBufferPointer, _ tile: Tile) -> Bool {
+    guard type == .text, MessageGuard.isUTF8(text) else { return false }
+    return put(row, tile.texts.store(text))
+  }
+
+  func storeMissing(_ row: Int, _ text: TextRef) {
+    switch type {
+    case .float32: _ = put(row, Float.nan)
+    case .float64: _ = put(row, Double.nan)
+    case .text: _ = put(row, text)
+    // Integers have no missing value; `allowsMissing` is false for them.
+    default: _ = put(row, UInt8(0))
+    }
+  }
+}
