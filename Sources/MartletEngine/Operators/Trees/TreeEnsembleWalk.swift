@@ -1,5 +1,8 @@
 /// From a row to the leaves it falls into: one node at a time, the reference for every faster way.
 extension TreeEnsemble {
+  /// Rows that are walked together, tree by tree, so that a tree's nodes stay in the cache.
+  static var rowsAtOnce: Int { 128 }
+
   /// Calls `body` for each tree in order and, within it, for each row with the leaf that the row falls into.
   ///
   /// `rows` is `[count, stride]` of at least `features` columns.
