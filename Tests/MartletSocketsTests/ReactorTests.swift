@@ -51,6 +51,34 @@ extension RealSockets {
       #expect(client.receive(10) == message)
     }
 
+    @Test("all that is ready when a round begins is served in that round", arguments: PollerKind.allCases)
+    func wholeRound(_ poller: PollerKind) throws {
+      let rounds = Mutex<Set<UInt64>>([])
+      let server = try EchoServer(poller) { handler in
+        handler.answer = { [unowned handler] reactor, connection, bytes in
+          rounds.withLock { _ = $0.insert(handler.rounds.value) }
+          reactor.send(bytes, on: connection)
+          return bytes.count
+        }
+      }
+      defer { server.stop() }
+      let clients = try (0..<100).map { _ in try Client(server.address) }
+      for client in clients { #expect(client.echoes(0)) }
+      for _ in 0..<20 {
+        let (isBusy, release) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+        _ = server.reactor.post {
+          isBusy.signal()
+          release.wait()
+        }
+        isBusy.wait()
+        rounds.withLock { $0 = [] }
+        for (index, client) in clients.enumerated() { client.send([UInt8(index)]) }
+        release.signal()
+        for (index, client) in clients.enumerated() { #expect(client.receive(1) == [UInt8(index)]) }
+        #expect(rounds.withLock { $0.count } == 1)
+      }
+    }
+
     @Test("a connection without waiting bytes holds no buffer", arguments: PollerKind.allCases)
     func idleMemory(_ poller: PollerKind) throws {
       let server = try EchoServer(poller, prepare: { $0.messageBytes = 200_000 })

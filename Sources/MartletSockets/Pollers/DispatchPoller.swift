@@ -1,23 +1,28 @@
 import Dispatch
+import Glibc
 import MartletCore
 
 /// Readiness from one or two `DispatchSource`s a descriptor, for systems without `epoll`.
 ///
-/// A serial queue is the thread. A source's handler only notes its event; the first one of a round queues the block that
-/// delivers the round, so what became ready meanwhile is in it. `@unchecked Sendable`: everything that changes is used
-/// on `queue` alone.
+/// A serial queue is the thread. Dispatch tells of ready descriptors one by one, at moments of its own, so its sources
+/// only say that a round is due: the round asks `poll` for everything that is ready at that moment. That makes it whole,
+/// at a cost that grows with the descriptors watched. `@unchecked Sendable`: everything that changes is used on `queue`
+/// alone.
 final class DispatchPoller: Poller, @unchecked Sendable {
   private final class Registration {
     let descriptor: Int32
     var token: UInt64
+    /// Where `watched` and `polled` have it.
+    var index: Int
     var read: (any DispatchSourceRead)?
     var write: (any DispatchSourceWrite)?
     /// Sources start suspended; the counts of suspend and resume must be even at the end.
     var armed: PollInterest = []
 
-    init(descriptor: Int32, token: UInt64) {
+    init(descriptor: Int32, token: UInt64, index: Int) {
       self.descriptor = descriptor
       self.token = token
+      self.index = index
     }
   }
 
@@ -26,13 +31,15 @@ final class DispatchPoller: Poller, @unchecked Sendable {
   private let finished = DispatchGroup()
   private var delegate: (any RoundDelegate)?
   private var registrations: [Int32: Registration] = [:]
-  /// Those whose peer has ended: each round tells of them until they are read no more.
-  private var ended: [Int32: Registration] = [:]
+  /// The same in the order of `polled`, which is what `poll` is asked.
+  private var watched: [Registration] = []
+  private var polled: [pollfd] = []
   private var timer: (any DispatchSourceTimer)?
   private var timerDeadline = MonotonicTime.distantFuture
-  private var gathered: [PollEvent] = []
-  private var delivered: [PollEvent] = []
+  private var events: [PollEvent] = []
   private var roundQueued = false
+  /// Whether the queued round is wanted even when nothing is ready: the first, a wake-up, the timer, work left.
+  private var roundForced = false
   /// Descriptors whose sources are not yet cancelled to the end.
   private var closing = 0
 
@@ -43,18 +50,22 @@ final class DispatchPoller: Poller, @unchecked Sendable {
     nonisolated(unsafe) let delegate = delegate  // Handed over: from here on only the queue calls it.
     queue.async { [self] in
       self.delegate = delegate
+      roundForced = true
       runRound()
     }
   }
 
-  func wake() { queue.async { [self] in queueRound() } }
+  func wake() { queue.async { [self] in queueRound(forced: true) } }
 
   func join() { finished.wait() }
 
   var isCurrent: Bool { DispatchQueue.getSpecific(key: onQueue) == true }
 
   func add(_ descriptor: Int32, token: UInt64, interest: PollInterest) -> Bool {
-    registrations[descriptor] = Registration(descriptor: descriptor, token: token)
+    let registration = Registration(descriptor: descriptor, token: token, index: watched.count)
+    registrations[descriptor] = registration
+    watched.append(registration)
+    polled.append(pollfd(fd: descriptor, events: 0, revents: 0))
     update(descriptor, token: token, interest: interest)
     return true
   }
@@ -71,12 +82,14 @@ final class DispatchPoller: Poller, @unchecked Sendable {
       if interest.contains(.write) { source.resume() } else { source.suspend() }
     }
     registration.armed = interest
+    let wanted = (interest.contains(.read) ? POLLIN : 0) | (interest.contains(.write) ? POLLOUT : 0)
+    polled[registration.index].events = Int16(wanted)
   }
 
   func close(_ descriptor: consuming FileDescriptor) {
     let number = descriptor.rawValue
     guard let registration = registrations.removeValue(forKey: number) else { return }
-    ended[number] = nil
+    stopPolling(registration)
     let sources = [registration.read as (any DispatchSourceProtocol)?, registration.write].compactMap { $0 }
     guard !sources.isEmpty else { return }
     // The system may look at the descriptor until the last source has run its cancel handler.
@@ -97,33 +110,34 @@ final class DispatchPoller: Poller, @unchecked Sendable {
     for source in sources { source.cancel() }
   }
 
+  /// Takes a registration out of what is polled; the last one moves to its place.
+  private func stopPolling(_ registration: Registration) {
+    let index = registration.index
+    watched.swapAt(index, watched.count - 1)
+    polled.swapAt(index, polled.count - 1)
+    watched[index].index = index
+    watched.removeLast()
+    polled.removeLast()
+  }
+
   private func makeReadSource(_ registration: Registration) -> any DispatchSourceRead {
     let source = DispatchSource.makeReadSource(fileDescriptor: registration.descriptor, queue: queue)
-    source.setEventHandler { [self, registration] in
-      // Nothing to read is the peer's end. On a hang-up the source never fires again, however much is still unread.
-      if registration.read?.data == 0 { ended[registration.descriptor] = registration }
-      note(registration, .readable)
-    }
+    source.setEventHandler { [self] in queueRound(forced: false) }
     registration.read = source
     return source
   }
 
   private func makeWriteSource(_ registration: Registration) -> any DispatchSourceWrite {
     let source = DispatchSource.makeWriteSource(fileDescriptor: registration.descriptor, queue: queue)
-    source.setEventHandler { [self, registration] in note(registration, .writable) }
+    source.setEventHandler { [self] in queueRound(forced: false) }
     registration.write = source
     return source
   }
 
-  private func note(_ registration: Registration, _ readiness: PollEvent.Readiness) {
-    // A source fires again as long as nothing is read: once a round is enough.
-    if let last = gathered.last, last.token == registration.token, last.readiness == readiness { return }
-    gathered.append(PollEvent(token: registration.token, readiness: readiness))
-    queueRound()
-  }
-
-  private func queueRound() {
-    guard !roundQueued, delegate != nil else { return }
+  private func queueRound(forced: Bool) {
+    guard delegate != nil else { return }
+    if forced { roundForced = true }
+    guard !roundQueued else { return }
     roundQueued = true
     queue.async { [self] in runRound() }
   }
@@ -131,21 +145,45 @@ final class DispatchPoller: Poller, @unchecked Sendable {
   private func runRound() {
     roundQueued = false
     guard let delegate else { return }
-    swap(&gathered, &delivered)
-    let wait = delivered.withUnsafeBufferPointer { delegate.round($0) }
-    delivered.removeAll(keepingCapacity: true)
-    for registration in ended.values where registration.armed.contains(.read) { note(registration, .readable) }
+    let isHungUp = gather()
+    // A source that fired for what an earlier round has read by now.
+    guard roundForced || !events.isEmpty else { return }
+    roundForced = false
+    let wait = events.withUnsafeBufferPointer { delegate.round($0) }
+    events.removeAll(keepingCapacity: true)
+    // After a hang-up a source never fires again, however much is still unread.
+    if isHungUp { queueRound(forced: false) }
     switch wait {
-    case .none: queueRound()
+    case .none: queueRound(forced: true)
     case .nanoseconds(let nanoseconds): setTimer(nanoseconds)
     case .forever: break
     case .stop:
       self.delegate = nil
-      gathered = []
       timer?.cancel()
       timer = nil
       finishIfDone()
     }
+  }
+
+  /// Fills `events` with all that is ready now; true when a peer has hung up.
+  private func gather() -> Bool {
+    let count = polled.withUnsafeMutableBufferPointer { poll($0.baseAddress, nfds_t($0.count), 0) }
+    guard count != 0 else { return false }
+    var isHungUp = false
+    for index in 0..<polled.count {
+      // Where the system cannot tell (no memory), all may be ready: an event may be wrong, none may be missed.
+      let returned = Int32(count < 0 ? polled[index].events : polled[index].revents)
+      guard returned != 0 else { continue }
+      var readiness: PollEvent.Readiness = []
+      if returned & POLLIN != 0 { readiness.insert(.readable) }
+      if returned & POLLOUT != 0 { readiness.insert(.writable) }
+      if returned & (POLLHUP | POLLERR) != 0 {
+        readiness.insert(.hangup)
+        isHungUp = true
+      }
+      events.append(PollEvent(token: watched[index].token, readiness: readiness))
+    }
+    return isHungUp
   }
 
   private func setTimer(_ nanoseconds: UInt64) {
@@ -162,7 +200,7 @@ final class DispatchPoller: Poller, @unchecked Sendable {
     let timer = DispatchSource.makeTimerSource(queue: queue)
     timer.setEventHandler { [self] in
       timerDeadline = .distantFuture
-      queueRound()
+      queueRound(forced: true)
     }
     timer.schedule(deadline: .distantFuture)
     timer.activate()
