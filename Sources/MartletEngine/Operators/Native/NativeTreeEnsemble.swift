@@ -7,7 +7,7 @@ import MartletCore
 /// the leaf that the row falls into, `[rows, trees]` as 64-bit integers.
 final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
   private let ensemble: TreeEnsemble<Value>
-  private let startsAt: [Value]
+  private let scorer: TreeScorer<Value>
   /// The library's number of each leaf, at the index of the leaf's weight.
   private let leafNumbers: [UInt32]
 
@@ -16,7 +16,7 @@ final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
     let layout = NativeEnsembleLayout(native, node)
     ensemble = try layout.ensemble(as: Value.self)
     leafNumbers = context.outputCount > 1 ? layout.leafNumbers : []
-    startsAt = native.startsAt.map { Value($0) }
+    scorer = TreeScorer(ensemble, .sum, startsAt: native.startsAt.map { Value($0) })
     try TreeInput<Value>.check(node, context, features: ensemble.features)
   }
 
@@ -30,18 +30,14 @@ final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
     let targets = ensemble.targets
     let type: ElementType = Value.self == Double.self ? .float64 : .float32
     let output = try context.output(0, type, Shape(input.count, targets)).pointer(as: Value.self)
-    for row in 0..<input.count {
-      for target in 0..<targets { output[row * targets + target] = startsAt[target] }
-    }
-    ensemble.weights.withUnsafeBufferPointer { weights in
-      for first in stride(from: 0, to: input.count, by: TreeEnsemble<Value>.rowsAtOnce) {
-        let count = min(TreeEnsemble<Value>.rowsAtOnce, input.count - first)
-        ensemble.forEachLeaf(input.rows + first * input.width, stride: input.width, count: count) { row, leaf in
-          // Each leaf has exactly one weight.
-          let weight = weights[Int(leaf.whenTrue)]
-          output[(first + row) * targets + Int(weight.target)] += weight.value
-        }
-      }
+    let block = min(TreeScorer<Value>.rowsAtOnce, max(1, input.count))
+    let isScored = context.temporary(block * targets, of: Bool.self)
+    let temporary = UnsafeMutableRawPointer(
+      context.temporary(scorer.temporaryBytes(rows: block), of: UInt8.self))
+    for first in stride(from: 0, to: input.count, by: block) {
+      scorer.score(
+        input.rows + first * input.width, stride: input.width, count: min(block, input.count - first),
+        into: TreeScores(values: output + first * targets, isScored: isScored), temporary: temporary)
     }
   }
 
@@ -49,8 +45,8 @@ final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
     let trees = ensemble.roots.count
     let output = try context.output(1, .int64, Shape(input.count, trees)).integers
     leafNumbers.withUnsafeBufferPointer { numbers in
-      for first in stride(from: 0, to: input.count, by: TreeEnsemble<Value>.rowsAtOnce) {
-        let count = min(TreeEnsemble<Value>.rowsAtOnce, input.count - first)
+      for first in stride(from: 0, to: input.count, by: TreeScorer<Value>.rowsAtOnce) {
+        let count = min(TreeScorer<Value>.rowsAtOnce, input.count - first)
         var tree = -1
         ensemble.forEachLeaf(input.rows + first * input.width, stride: input.width, count: count) { row, leaf in
           if row == 0 { tree += 1 }
