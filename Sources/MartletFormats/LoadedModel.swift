@@ -11,4 +11,6 @@ public struct LoadedModel: Sendable {
   /// Name and version of the program that wrote the file; may be empty.
   public let producer: String
   public let metadata: [String: String]
+  /// Whether trees decide everything, so that the answers are those of the reference to the bit.
+  public let isTreesOnly: Bool
 }

@@ -26,6 +26,7 @@ public enum ModelLoader {
     let graph = try format.read(bytes)
     let plan = try GraphPlanner.plan(graph, featureNames: featureNames)
     return LoadedModel(
-      format: format.name, plan: plan, opsets: graph.opsets, producer: graph.producer, metadata: graph.metadata)
+      format: format.name, plan: plan, opsets: graph.opsets, producer: graph.producer, metadata: graph.metadata,
+      isTreesOnly: graph.isTreesOnly)
   }
 }

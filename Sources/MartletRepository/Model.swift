@@ -25,6 +25,9 @@ public final class Model: Sendable {
 
   public var signature: ModelSignature { plan.signature }
 
+  /// Whether a row may lack this column's value: the model has a rule for it, or its owner says so.
+  public func allowsMissing(_ column: ModelSignature.Column) -> Bool { configuration.allowsMissing(column) }
+
   public init(
     name: String, version: Int, plan: any ScoringPlan, configuration: ModelConfiguration, format: String,
     digest: String, fileBytes: Int, loadSeconds: Double, loadedAt: Double

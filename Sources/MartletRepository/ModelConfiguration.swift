@@ -11,6 +11,7 @@ import MartletCore
 ///     batching: {max_queue_delay: 1ms, preferred_rows: 64, max_rows: 1024}
 ///     missing: {allowed: [savings], text: unknown}
 ///     readiness: {required: true}
+///     verify: {tolerance: 1e-6}               # or exact
 ///
 /// All keys are optional; unknown ones and bad values are refused with their line.
 public struct ModelConfiguration: Sendable, Equatable {
@@ -25,6 +26,7 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var batching = Batching()
   public var missing = Missing()
   public var readiness = Readiness()
+  public var verify = Verify()
 
   /// Where each key stands, by its path; for errors that show only when the model is known.
   private var origins: [String: ConfigurationOrigin] = [:]
@@ -87,6 +89,12 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var required = false
   }
 
+  /// How near the answers have to be to expected ones, such as those of `golden.csv`.
+  public struct Verify: Sendable, Equatable {
+    /// Nil: exact for models that are trees alone, `VerificationTolerance.standard` for others.
+    public var tolerance: VerificationTolerance?
+  }
+
   private static let nameBytes = 256
   private static let textBytes = 4096
 
@@ -143,6 +151,11 @@ public struct ModelConfiguration: Sendable, Equatable {
       configuration.readiness.required = try section.flag("required") ?? false
       try map.finish(section)
     }
+    if var section = try map.section("verify") {
+      configuration.verify.tolerance = try section.value(
+        "tolerance", expected: "exact, or a number from 0 to 1", VerificationTolerance.init)
+      try map.finish(section)
+    }
     try map.finish()
     configuration.origins = map.origins
     try configuration.checkTogether()
@@ -171,6 +184,17 @@ public struct ModelConfiguration: Sendable, Equatable {
   }
 
   // MARK: Against the model
+
+  /// Whether a row may lack this column's value: the model has a rule for it, or its owner says so.
+  public func allowsMissing(_ column: ModelSignature.Column) -> Bool {
+    guard column.type == .float32 || column.type == .float64 || column.type == .text else { return false }
+    return column.missingAllowed || missing.allows(column.name)
+  }
+
+  /// What expected answers are compared by; `isTreesOnly` is the loaded model's.
+  public func tolerance(isTreesOnly: Bool) -> VerificationTolerance {
+    verify.tolerance ?? (isTreesOnly ? .exact : .standard)
+  }
 
   /// Refuses what does not fit a model that was loaded: a class that it does not know, a column that it does not have.
   public func check(against signature: ModelSignature) throws(ConfigurationError) {

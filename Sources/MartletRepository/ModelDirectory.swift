@@ -42,6 +42,9 @@ struct ModelDirectory {
     return isDirectory(path) ? try entry(name, path) : nil
   }
 
+  /// The model whose directory is at `path`; nil when it holds no version.
+  static func entry(at path: String) throws(ModelDirectoryError) -> Entry? { try entry(path, path) }
+
   private static func entry(_ name: String, _ path: String) throws(ModelDirectoryError) -> Entry? {
     let names = try list(path)
     var versions: [Version] = []
@@ -59,7 +62,7 @@ struct ModelDirectory {
   }
 
   /// The one file whose name is `model` with some extension: its content, not its name, decides the format.
-  private static func file(_ path: String) -> Result<String, ModelDirectoryError> {
+  static func file(_ path: String) -> Result<String, ModelDirectoryError> {
     do throws(ModelDirectoryError) {
       let files = try list(path).filter { $0.hasPrefix("model.") && $0 != "model.yaml" }
       guard let file = files.first, files.count == 1 else {
@@ -116,7 +119,9 @@ final class FileBytes {
   let bytes: UnsafeMutableRawBufferPointer
 
   /// Throws when the file cannot be read, is not a regular file or is longer than `limit` bytes.
-  init(_ path: String, limit: Int) throws(ModelDirectory.ModelDirectoryError) {
+  init(
+    _ path: String, limit: Int, limitName: String = "limits.model_file_bytes allows"
+  ) throws(ModelDirectory.ModelDirectoryError) {
     func failed(_ what: String) -> ModelDirectory.ModelDirectoryError { .init(message: "\(path): \(what)") }
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw failed(String(cString: strerror(errno))) }
@@ -126,7 +131,7 @@ final class FileBytes {
       throw failed("is not a regular file")
     }
     guard status.st_size <= limit else {
-      throw failed("has \(status.st_size) bytes; limits.model_file_bytes allows \(limit)")
+      throw failed("has \(status.st_size) bytes; \(limitName) \(limit)")
     }
     let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(status.st_size), alignment: 16)
     var filled = 0

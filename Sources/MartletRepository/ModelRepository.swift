@@ -8,8 +8,8 @@ import Synchronization
 /// Loads what lies on disk and keeps the list of what serves. Any thread.
 ///
 /// Loading happens on a thread of its own at nice 19, one model after the other, so that serving threads are not
-/// hurt. What is loaded is published as a new `Catalogue`; a version whose file has not changed stays the same
-/// object.
+/// hurt. A version with a golden.csv serves only when it reproduces it. What is loaded is published as a new
+/// `Catalogue`; a version whose files have not changed stays the same object.
 public final class ModelRepository: Sendable {
   public struct Options: Sendable {
     public var directory: String
@@ -36,6 +36,7 @@ public final class ModelRepository: Sendable {
     var model: Model
     var file: FileIdentity
     var configuration: FileIdentity?
+    var golden: FileIdentity?
   }
 
   private struct Known {
@@ -211,20 +212,22 @@ public final class ModelRepository: Sendable {
       do {
         let path = try version.file.get()
         let file = FileIdentity(path)
+        let golden = FileIdentity(ModelVerification.golden(beside: path))
         if let loaded = known.loaded[version.number], loaded.file == file,
-          loaded.configuration == configurationFile
+          loaded.configuration == configurationFile, loaded.golden == golden
         {
           continue
         }
-        let model = try load(entry.name, version.number, path, configuration)
+        let (model, verified) = try load(entry.name, version.number, path, configuration)
         known.loaded[version.number] = Loaded(
-          model: model, file: file!, configuration: configurationFile)
+          model: model, file: file!, configuration: configurationFile, golden: golden)
         logger.info(
           "model loaded",
           metadata: [
             "model": "\(entry.name)", "version": "\(version.number)", "format": "\(model.format)",
             "bytes": "\(model.fileBytes)", "digest": "\(model.digest.prefix(12))",
             "milliseconds": "\(Int(model.loadSeconds * 1000))",
+            "golden": "\(verified.map { "\($0.rows) rows, tolerance \($0.tolerance)" } ?? "none")",
           ])
       } catch {
         let reason = (error as? ModelDirectory.ModelDirectoryError)?.message ?? "\(error)"
@@ -238,18 +241,21 @@ public final class ModelRepository: Sendable {
 
   private func load(
     _ name: String, _ version: Int, _ path: String, _ configuration: ModelConfiguration
-  ) throws -> Model {
+  ) throws -> (Model, VerificationReport?) {
     let began = MonotonicTime.now()
     let file = try FileBytes(path, limit: options.modelFileBytes)
     let bytes = UnsafeRawBufferPointer(file.bytes)
     let loaded = try ModelLoader.load(bytes: bytes, featureNames: configuration.featureNames)
     try configuration.check(against: loaded.plan.signature)
+    let verified = try ModelVerification.golden(beside: path, loaded, configuration)
+    if let failure = verified?.failure { throw InputError("golden.csv is not reproduced: \(failure)") }
     var clock = timespec()
     clock_gettime(CLOCK_REALTIME, &clock)
-    return Model(
+    let model = Model(
       name: name, version: version, plan: loaded.plan, configuration: configuration, format: loaded.format,
       digest: Digest.sha256(bytes), fileBytes: file.bytes.count,
       loadSeconds: Double(MonotonicTime.now().nanoseconds(since: began)) * 1e-9,
       loadedAt: Double(clock.tv_sec) + Double(clock.tv_nsec) * 1e-9)
+    return (model, verified)
   }
 }

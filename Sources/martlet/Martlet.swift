@@ -25,6 +25,7 @@ struct Martlet: AsyncParsableCommand {
       Describe.self,
       Health.self,
       Load.self,
+      Verify.self,
       VersionCommand.self,
     ])
 }

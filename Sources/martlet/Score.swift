@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import MartletClient
+import MartletCore
 
 /// `martlet score`: rows in, predictions out.
 struct Score: AsyncParsableCommand {

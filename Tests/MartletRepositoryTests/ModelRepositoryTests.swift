@@ -177,6 +177,66 @@ struct ModelRepositoryTests {
     #expect(bench.published.catalogues.withLock { $0.map(\.models.count) } == [1, 2])
   }
 
+  @Test("a version that does not reproduce its golden rows is not served and says so, and the former one serves on")
+  func golden() throws {
+    let bench = try Bench()
+    try bench.put("a", 1)
+    try bench.put("a", 2)
+    let golden = try String(contentsOf: Bench.models.appending(path: "caravan-response/1/golden.csv"), encoding: .utf8)
+    try bench.write("a/1/golden.csv", golden)
+    // Answers of XGBoost itself, which an ONNX file sums in another order: the owner allows for that.
+    try bench.repository.reloadAndWait()
+    #expect(bench.states == ["a 1 UNAVAILABLE", "a 2 READY"])
+    #expect(bench.repository.states[0].reason.contains("(tolerance exact)"))
+    try bench.write("a/model.yaml", "verify: {tolerance: 1e-6}\n")
+    try bench.repository.reloadAndWait()
+    #expect(bench.states == ["a 1 READY", "a 2 READY"])
+    let second = try bench.find("a")
+
+    var lines = golden.split(separator: "\n").map(String.init)
+    let cells = lines[7].split(separator: ",", omittingEmptySubsequences: false)
+    lines[7] = cells.dropLast().joined(separator: ",") + ",0.5"
+    let wrong = lines.joined(separator: "\n") + "\n"
+    // It served before its golden rows came, so it stays what serves, and says that they fail.
+    try bench.write("a/2/golden.csv", wrong)
+    let status = bench.change("a", bench.repository.load)
+    #expect(status?.code == .invalidArgument)
+    #expect(status?.message.contains("golden.csv is not reproduced: 1 of 150 values") == true)
+    #expect(status?.message.contains("first row 7, probability_1") == true)
+    #expect(try bench.find("a") === second)
+    // A new version with such rows does not serve at all.
+    try bench.put("a", 3)
+    try bench.write("a/3/golden.csv", wrong)
+    try bench.put("a", 4)
+    try bench.write("a/4/golden.csv", "x,y\n1,2\n")
+    try bench.repository.reloadAndWait()
+    #expect(bench.states == ["a 1 READY", "a 2 READY", "a 3 UNAVAILABLE", "a 4 UNAVAILABLE"])
+    #expect(try bench.find("a") === second)
+    #expect(bench.repository.states[3].reason.contains("golden.csv: ") == true)
+    // Corrected rows are noticed, though the model file is the same.
+    try bench.write("a/3/golden.csv", golden)
+    try bench.repository.reloadAndWait()
+    #expect(try bench.find("a").version == 3)
+  }
+
+  @Test("a model is verified by its file, its version's directory or its own")
+  func places() throws {
+    let models = Bench.models.path(percentEncoded: false)
+    for path in ["credit-risk", "credit-risk/", "credit-risk/1", "credit-risk/1/model.onnx", "caravan-response"] {
+      let report = try ModelVerification(path: models + "/" + path).verify(rows: nil, expected: nil, tolerance: nil)
+      #expect(report.holds)
+      #expect(report.rows == 50)
+      #expect(report.tolerance == .standard)
+    }
+    let exact = try ModelVerification(path: models + "/caravan-response").verify(
+      rows: nil, expected: nil, tolerance: .exact)
+    #expect(!exact.holds)
+    for path in ["nothing", "training", "credit-risk/model.yaml"] {
+      #expect(throws: InputError.self) { try ModelVerification(path: models + "/" + path) }
+    }
+    #expect(throws: InputError.self) { try ModelVerification(path: models + "/credit-risk", version: 2) }
+  }
+
   @Test("a repository that cannot be read is an error")
   func unreadable() throws {
     let repository = ModelRepository(

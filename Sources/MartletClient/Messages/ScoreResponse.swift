@@ -137,14 +137,6 @@ public struct NamedOutput: Sendable, Equatable {
 }
 
 extension ClassLabels {
-  /// The label at `index` as text.
-  public func text(_ index: Int) -> String {
-    switch self {
-    case .text(let labels): labels[index]
-    case .integer(let labels): String(labels[index])
-    }
-  }
-
   func appending(_ more: ClassLabels) -> ClassLabels? {
     switch (self, more) {
     case (.text(let first), .text(let second)): .text(first + second)

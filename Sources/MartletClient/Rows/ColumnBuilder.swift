@@ -1,3 +1,5 @@
+import MartletCore
+
 /// Gathers the values of one of a model's columns, cell by cell, in the type that the model takes.
 struct ColumnBuilder: Sendable {
   /// Why a cell has no place in the column.

@@ -1,3 +1,5 @@
+import MartletCore
+
 /// Makes scoring requests of rows, by a model's description.
 public struct RequestBuilder: Sendable {
   private let model: DescribeResponse

@@ -94,4 +94,12 @@ public enum ClassLabels: Sendable, Equatable {
     case .integer(let labels): labels.count
     }
   }
+
+  /// The label at `index` as text.
+  public func text(_ index: Int) -> String {
+    switch self {
+    case .text(let labels): labels[index]
+    case .integer(let labels): String(labels[index])
+    }
+  }
 }

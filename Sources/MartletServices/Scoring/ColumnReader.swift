@@ -197,12 +197,6 @@ private struct Presence {
 }
 
 extension Model {
-  /// Whether a row may lack this column's value: the model has a rule for it, or its owner says so.
-  func allowsMissing(_ column: ModelSignature.Column) -> Bool {
-    guard column.type == .float32 || column.type == .float64 || column.type == .text else { return false }
-    return column.missingAllowed || configuration.missing.allows(column.name)
-  }
-
   /// What stands for a missing text.
   fileprivate func missingText(_ tile: Tile) -> TextRef {
     var text = configuration.missing.text

@@ -1,5 +1,6 @@
 import Glibc
 import MartletClient
+import MartletCore
 
 /// The rows of a file as calls of so many rows each, all of them in memory.
 struct LoadRows {

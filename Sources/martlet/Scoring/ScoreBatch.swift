@@ -1,4 +1,5 @@
 import MartletClient
+import MartletCore
 
 /// Rows that are scored in one call, with what is kept of them for the output.
 struct ScoreBatch: Sendable {

@@ -1,4 +1,5 @@
 import MartletClient
+import MartletCore
 
 /// Reads rows, scores them in batches of which several are under way at a time, and writes the results in order.
 ///

@@ -207,7 +207,7 @@ import Testing
     let version = try await run(["version", "--format", "json"])
     #expect(version.status == 0)
     #expect(version.output.hasPrefix("{\"version\": \""))
-    for command in ["score", "models", "describe", "health"] {
+    for command in ["score", "models", "describe", "health", "verify"] {
       let help = try await run([command, "--help"])
       #expect(help.status == 0)
       #expect(help.output.contains("Examples:"))

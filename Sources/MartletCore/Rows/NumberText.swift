@@ -1,9 +1,9 @@
 import Glibc
 
 /// Exact readings of numbers in text. Spaces around a number are passed over.
-enum NumberText {
+package enum NumberText {
   /// A decimal number, rounded once to the nearest double; also `nan`, `inf` and `infinity` in any case.
-  static func double(_ text: Span<UInt8>) -> Double? {
+  package static func double(_ text: Span<UInt8>) -> Double? {
     let range = trimmed(text)
     guard !range.isEmpty, range.count <= 1024 else { return nil }
     if range.count <= 15, let value = digits(text, range) { return Double(value) }
@@ -16,7 +16,7 @@ enum NumberText {
   }
 
   /// A whole number of 64 bits; a decimal is one when nothing is lost, `3.0` for example.
-  static func integer(_ text: Span<UInt8>) -> Int64? {
+  package static func integer(_ text: Span<UInt8>) -> Int64? {
     let range = trimmed(text)
     var start = range.lowerBound
     let isNegative = start < range.upperBound && text[start] == UInt8(ascii: "-")
@@ -38,7 +38,7 @@ enum NumberText {
     return value == .min ? nil : -value
   }
 
-  static func boolean(_ text: Span<UInt8>) -> Bool? {
+  package static func boolean(_ text: Span<UInt8>) -> Bool? {
     let range = trimmed(text)
     if equals(text, range, "true") || range.count == 1 && text[range.lowerBound] == UInt8(ascii: "1") { return true }
     if equals(text, range, "false") || range.count == 1 && text[range.lowerBound] == UInt8(ascii: "0") { return false }

@@ -26,7 +26,7 @@ public struct InputRow: Sendable {
       self.range = range
     }
 
-    static let absent = Cell(.absent, 0..<0)
+    package static let absent = Cell(.absent, 0..<0)
   }
 
   /// Counts from 1, without the header and empty lines.
@@ -37,7 +37,7 @@ public struct InputRow: Sendable {
   public internal(set) var original: [UInt8] = []
   /// By the reader's columns.
   public internal(set) var cells: [Cell] = []
-  var bytes: [UInt8] = []
+  package var bytes: [UInt8] = []
 
   public init() {}
 

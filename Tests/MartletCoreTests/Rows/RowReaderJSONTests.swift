@@ -1,6 +1,6 @@
 import Testing
 
-@testable import MartletClient
+@testable import MartletCore
 
 @Suite struct RowReaderJSONTests {
   @Test("objects are rows, whatever the order of their keys, and keys that come later are new columns")
@@ -84,5 +84,19 @@ import Testing
       guard var reader = try? RowReader(ByteSource(Array("{\"a\":1}\n".utf8) + bytes), format: format) else { continue }
       _ = try? read(&reader)
     }
+  }
+}
+
+/// A small generator with a seed, so that a failure repeats. Source: Steele, Lea and Flood, "Fast Splittable
+/// Pseudorandom Number Generators", 2014.
+private struct SplitMix: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
   }
 }

@@ -1,7 +1,7 @@
 import Glibc
 import Testing
 
-@testable import MartletClient
+@testable import MartletCore
 
 /// A row or problem as a test compares it.
 enum ReadRow: Equatable {

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import MartletClient
+@testable import MartletCore
 
 @Suite struct NumberTextTests {
   private func double(_ text: String) -> Double? {
