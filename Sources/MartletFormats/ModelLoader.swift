@@ -10,12 +10,13 @@ public enum ModelLoader {
   /// Reads, checks and plans a model.
   ///
   /// `featureNames` name the elements of the model's wide inputs, in order (or all columns); nil takes the names of
-  /// the file's metadata, or else `f0`, `f1`, ….
+  /// the file's metadata, or else `f0`, `f1`, …. `planning` says how long tree ensembles are measured; the environment's
+  /// `MARTLET_PLAN` names the one kind that they shall have.
   ///
   /// Errors: one message that says what is wrong, where, and what was expected. Takes milliseconds to seconds, and
   /// memory of about four times the file; any thread. `bytes` are not kept.
   public static func load(
-    bytes: UnsafeRawBufferPointer, featureNames: [String]? = nil
+    bytes: UnsafeRawBufferPointer, featureNames: [String]? = nil, planning: PlanningOptions = PlanningOptions()
   ) throws(ModelError) -> LoadedModel {
     guard let format = formats.first(where: { $0.recognizes(bytes) }) else {
       let known = formats.map { $0.name }.joined(separator: ", ")
@@ -24,7 +25,7 @@ public enum ModelLoader {
         bytes.isEmpty ? "the file is empty" : "the file begins with \(start), which is none of the formats: \(known)")
     }
     let graph = try format.read(bytes)
-    let plan = try GraphPlanner.plan(graph, featureNames: featureNames)
+    let plan = try GraphPlanner.plan(graph, featureNames: featureNames, options: planning.withEnvironment())
     return LoadedModel(
       format: format.name, plan: plan, opsets: graph.opsets, producer: graph.producer, metadata: graph.metadata,
       isTreesOnly: graph.isTreesOnly)

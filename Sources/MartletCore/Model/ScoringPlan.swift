@@ -13,6 +13,17 @@ public protocol ScoringPlan: AnyObject, Sendable {
 
   /// One line for people about how this plan computes, for `describe`.
   var summary: String { get }
+
+  /// What a batch takes, measured at load; nil when it was not.
+  var costCurve: ScoringCost? { get }
+
+  /// The tree ensembles among its steps, in order.
+  var ensembles: [EnsembleReport] { get }
+}
+
+extension ScoringPlan {
+  public var costCurve: ScoringCost? { nil }
+  public var ensembles: [EnsembleReport] { [] }
 }
 
 /// Base of the scratch memory of plans; confined to the thread that scores with it.

@@ -9,13 +9,20 @@ public enum GraphPlanner {
   ///
   /// Errors: what is wrong with the graph, naming the node; also an output that depends on no row or on several, which
   /// a server that batches rows of different callers cannot serve.
-  public static func plan(_ graph: Graph, featureNames: [String]?) throws(ModelError) -> GraphPlan {
+  ///
+  /// Takes up to `options.measuringNanoseconds` longer than the work it does: not for a thread that serves.
+  public static func plan(
+    _ graph: Graph, featureNames: [String]?, options: PlanningOptions = PlanningOptions()
+  ) throws(ModelError) -> GraphPlan {
+    try options.check()
     let order = try GraphOrder(graph)
     for index in order.nodes { _ = try OperatorRegistry.entry(for: graph.nodes[index]) }
     let names = featureNames ?? FeatureNames.inMetadata(graph.metadata)
     let inputs = try ModelInputs.inputs(graph, featureNames: names)
+    let trees = TreePlanning(
+      options, ensembles: order.nodes.count { graph.nodes[$0].opType.hasPrefix("TreeEnsemble") })
     let run = try PlanningRun(
-      graph, order, inputs: inputs.map { (type: $0.type, shape: Shape([trialRows] + $0.shape)) }
+      graph, order, inputs: inputs.map { (type: $0.type, shape: Shape([trialRows] + $0.shape)) }, trees: trees
     ) { index, tensor, texts in
       ModelInputs.fill(tensor.bytes, inputs[index], rows: trialRows, categories: { _ in nil }, texts: texts)
     }
@@ -27,8 +34,10 @@ public enum GraphPlanner {
       inputs: inputs.enumerated().map {
         GraphPlan.InputLayout(slot: $0.offset, type: $0.element.type, shape: Shape([1] + $0.element.shape))
       },
-      outputs: layouts, slots: run.slotCount, constants: run.usedConstants, rowsAtOnce: rowsAtOnce(run))
+      outputs: layouts, slots: run.slotCount, constants: run.usedConstants, rowsAtOnce: rowsAtOnce(run),
+      ensembles: trees.reports)
     try checkIndependence(plan, columns)
+    plan.costCurve = PlanMeter.cost(of: plan, trees)
     return plan
   }
 
@@ -87,13 +96,13 @@ public enum GraphPlanner {
     return axis
   }
 
-  /// At most 256 rows, fewer where a row's values are many: all values of a block should fit a second-level cache.
+  /// At most 512 rows, fewer where a row's values are many: all values of a block should fit a second-level cache.
   private static func rowsAtOnce(_ run: PlanningRun) -> Int {
     var bytes = 0
     for slot in 0..<run.slotCount where run.constants[slot] == nil {
       bytes += Tensor(slot: run.scratch.slots + slot).byteCount
     }
-    return min(256, max(16, (512 << 10) * trialRows / max(1, bytes)))
+    return min(512, max(16, (512 << 10) * trialRows / max(1, bytes)))
   }
 
   /// Scores three rows together and each by itself: the bits must be the same.

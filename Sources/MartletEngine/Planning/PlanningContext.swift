@@ -15,6 +15,8 @@ struct PlanningContext {
   /// Nil for an optional input that is absent.
   let inputs: [Input?]
   let outputCount: Int
+  /// Where tree ensembles are planned.
+  var trees = TreePlanning(PlanningOptions(measuringNanoseconds: 0))
 
   var inputCount: Int { inputs.count }
 

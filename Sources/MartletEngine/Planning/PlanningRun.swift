@@ -8,6 +8,7 @@ final class PlanningRun {
   /// Memory of the run; a slot for each value.
   let scratch: EngineScratch
   let texts = TextHeap()
+  let trees: TreePlanning
   /// The operators that depend on the rows.
   private(set) var items: [StepList.Item] = []
   /// Values that do not depend on the rows, by slot.
@@ -23,10 +24,12 @@ final class PlanningRun {
   /// Reserves each input as a tensor of the type and shape that `inputs` gives and lets `fill` write it, then runs.
   init(
     _ graph: Graph, _ order: GraphOrder, inputs: [(type: ElementType, shape: Shape)],
+    trees: TreePlanning = TreePlanning(PlanningOptions(measuringNanoseconds: 0)),
     fill: (Int, Tensor, TextHeap) -> Void
   ) throws(ModelError) {
     self.graph = graph
     self.order = order
+    self.trees = trees
     var slots: [String: Int] = [:]
     var producers: [String: Int] = [:]
     var constants: [Int: ConstantTensor] = [:]
@@ -66,7 +69,7 @@ final class PlanningRun {
         guard slot >= 0 else { return nil }
         let tensor = scratch.slots[Int(slot)]
         return PlanningContext.Input(type: tensor.type, shape: tensor.shape, constant: constants[Int(slot)])
-      }, outputCount: outputs.count)
+      }, outputCount: outputs.count, trees: trees)
     let item = StepList.Item(
       run: try OperatorRegistry.makeOperator(node, context: context), label: node.label, inputs: inputs,
       outputs: outputs)

@@ -2,7 +2,8 @@ import MartletCore
 
 /// A graph as a list of operators that run one after the other on a block of rows.
 ///
-/// `@unchecked Sendable`: all properties are constants; steps and tensors are immutable.
+/// `@unchecked Sendable`: all properties are constants, but for `costCurve`, which `GraphPlanner` sets before anybody
+/// else sees the plan; steps and tensors are immutable.
 public final class GraphPlan: ScoringPlan, @unchecked Sendable {
   /// Where an input goes; dimension 0 of `shape` is the rows of a call.
   struct InputLayout {
@@ -32,10 +33,13 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
   private let constants: [(slot: Int, tensor: ConstantTensor)]
   /// Rows that are scored at once, so that their values stay in the cache and memory stays bounded.
   let rowsAtOnce: Int
+  public let ensembles: [EnsembleReport]
+  public internal(set) var costCurve: ScoringCost?
 
   init(
     signature: ModelSignature, steps: StepList, inputs: [InputLayout], outputs: [OutputLayout], slots: Int,
-    constants: [(slot: Int, tensor: ConstantTensor)], rowsAtOnce: Int
+    constants: [(slot: Int, tensor: ConstantTensor)], rowsAtOnce: Int,
+    ensembles: [EnsembleReport]
   ) {
     self.signature = signature
     self.steps = steps
@@ -44,6 +48,7 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
     self.slots = slots
     self.constants = constants
     self.rowsAtOnce = rowsAtOnce
+    self.ensembles = ensembles
   }
 
   public func makeScratch() -> PlanScratch { EngineScratch(slots: slots, constants: constants) }

@@ -6,7 +6,8 @@ import MartletCore
 /// its trees' leaves are added in order, in that precision. Output 1, computed only where it is read, is the number of
 /// the leaf that the row falls into, `[rows, trees]` as 64-bit integers.
 final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
-  private let ensemble: TreeEnsemble<Value>
+  /// For the leaves' numbers, where they are read.
+  private let ensemble: TreeEnsemble<Value>?
   private let scorer: TreeScorer<Value>
   /// The library's number of each leaf, at the index of the leaf's weight.
   private let leafNumbers: [UInt32]
@@ -14,20 +15,22 @@ final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
   init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
     let native = try node.required("ensemble", node.ensemble("ensemble"))
     let layout = NativeEnsembleLayout(native, node)
-    ensemble = try layout.ensemble(as: Value.self)
+    let ensemble: TreeEnsemble<Value> = try layout.ensemble(as: Value.self)
+    self.ensemble = context.outputCount > 1 ? ensemble : nil
     leafNumbers = context.outputCount > 1 ? layout.leafNumbers : []
-    scorer = TreeScorer(ensemble, .sum, startsAt: native.startsAt.map { Value($0) })
     try TreeInput<Value>.check(node, context, features: ensemble.features)
+    scorer = TreeScorer(
+      ensemble, .sum, startsAt: native.startsAt.map { Value($0) }, label: node.label, context.trees)
   }
 
   func run(_ context: RunContext) throws(Status) {
-    let input = try TreeInput<Value>(context, features: ensemble.features)
+    let input = try TreeInput<Value>(context, features: scorer.features)
     if context.wants(0) { try sum(input, context) }
-    if context.wants(1) { try number(input, context) }
+    if context.wants(1), let ensemble { try number(ensemble, input, context) }
   }
 
   private func sum(_ input: TreeInput<Value>, _ context: RunContext) throws(Status) {
-    let targets = ensemble.targets
+    let targets = scorer.targets
     let type: ElementType = Value.self == Double.self ? .float64 : .float32
     let output = try context.output(0, type, Shape(input.count, targets)).pointer(as: Value.self)
     let block = min(TreeScorer<Value>.rowsAtOnce, max(1, input.count))
@@ -41,7 +44,9 @@ final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
     }
   }
 
-  private func number(_ input: TreeInput<Value>, _ context: RunContext) throws(Status) {
+  private func number(
+    _ ensemble: TreeEnsemble<Value>, _ input: TreeInput<Value>, _ context: RunContext
+  ) throws(Status) {
     let trees = ensemble.roots.count
     let output = try context.output(1, .int64, Shape(input.count, trees)).integers
     leafNumbers.withUnsafeBufferPointer { numbers in

@@ -28,7 +28,7 @@ final class TreeClassificationOperator<Value: TreeValue>: Operator {
       hasOneScore: labels.count == 2 && Set(ids).count == 1, isPositive: !weights.contains { $0 < 0 },
       baseValues: baseValues, transform: transform)
     try TreeInput<Value>.check(node, context, features: ensemble.features)
-    scorer = TreeScorer(ensemble, .sum)
+    scorer = TreeScorer(ensemble, .sum, label: node.label, context.trees)
   }
 
   func run(_ context: RunContext) throws(Status) { try Value.run(self, context) }

@@ -42,7 +42,7 @@ final class TreeRegressionOperator<Value: TreeValue>: Operator {
       outputType = .float32
     }
     try TreeInput<Value>.check(node, context, features: ensemble.features)
-    scorer = TreeScorer(ensemble, aggregate)
+    scorer = TreeScorer(ensemble, aggregate, label: node.label, context.trees)
   }
 
   func run(_ context: RunContext) throws(Status) { try Value.run(self, context) }

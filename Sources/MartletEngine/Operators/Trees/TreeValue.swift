@@ -13,6 +13,9 @@ protocol TreeValue: BinaryFloatingPoint, BitwiseCopyable, Sendable {
     _ ensemble: TreeEnsemble<Self>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Self>, stride: Int, count: Int,
     to scores: TreeScores<Self>)
 
+  /// At most `wanted` rows for measuring an ensemble.
+  static func samples(_ ensemble: TreeEnsemble<Self>, wanted: Int) -> TreeSamples<Self>
+
   /// Writes what the sums of `count` rows begin with.
   static func start(_ scorer: TreeScorer<Self>, _ scores: TreeScores<Self>, count: Int)
 
@@ -31,6 +34,10 @@ extension Float: TreeValue {
     to scores: TreeScores<Float>
   ) {
     ensemble.walkInline(aggregate, rows, stride: stride, count: count, to: scores)
+  }
+
+  static func samples(_ ensemble: TreeEnsemble<Float>, wanted: Int) -> TreeSamples<Float> {
+    TreeSamples(inline: ensemble, wanted: wanted)
   }
 
   static func start(_ scorer: TreeScorer<Float>, _ scores: TreeScores<Float>, count: Int) {
@@ -54,6 +61,10 @@ extension Double: TreeValue {
     count: Int, to scores: TreeScores<Double>
   ) {
     ensemble.walkInline(aggregate, rows, stride: stride, count: count, to: scores)
+  }
+
+  static func samples(_ ensemble: TreeEnsemble<Double>, wanted: Int) -> TreeSamples<Double> {
+    TreeSamples(inline: ensemble, wanted: wanted)
   }
 
   static func start(_ scorer: TreeScorer<Double>, _ scores: TreeScores<Double>, count: Int) {

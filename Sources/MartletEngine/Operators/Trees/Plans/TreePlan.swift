@@ -10,6 +10,9 @@ class TreePlan<Value: TreeValue>: @unchecked Sendable {
   /// What `MARTLET_PLAN` and `describe --plan` call the kind: a lower-case word.
   class var kind: String { preconditionFailure("abstract") }
 
+  /// Rows that are scored side by side: fewer cost as much. 1 for kinds that take a row at a time.
+  class var block: Int { 1 }
+
   /// Compiles the ensemble; nil when its shape is not one that this kind handles, or does not fit this processor.
   ///
   /// May keep the ensemble, but what is not needed to score should go: a plan stays as long as the model.

@@ -1,4 +1,7 @@
 /// The plan kinds that the planner tries, by the type of values: the one place where a kind is registered.
+///
+/// Listed by merit: without time to measure, the first that takes an ensemble is its plan. The walk, which takes every
+/// ensemble, is the last.
 enum TreePlanKinds {
   static let float: [TreePlan<Float>.Type] = [
     WalkPlan<Float>.self
@@ -7,4 +10,11 @@ enum TreePlanKinds {
   static let double: [TreePlan<Double>.Type] = [
     WalkPlan<Double>.self
   ]
+
+  /// What `MARTLET_PLAN` may say.
+  static var names: [String] {
+    var names = double.map { $0.kind }
+    for kind in float where !names.contains(kind.kind) { names.append(kind.kind) }
+    return names.sorted()
+  }
 }

@@ -2,7 +2,7 @@
 ///
 /// Immutable, shared by all threads.
 final class TreeScorer<Value: TreeValue>: @unchecked Sendable {
-  // `@unchecked Sendable`: all properties are constants; the memory of `starts` is written by `init` only.
+  // `@unchecked Sendable`: all properties are constants; the memory they point to is written by `init` only.
 
   let targets: Int
   let features: Int
@@ -10,22 +10,42 @@ final class TreeScorer<Value: TreeValue>: @unchecked Sendable {
   let aggregate: TreeAggregate
   /// Whether every row has a score for every target, so that `TreeScores.isScored` is always true for sums.
   let scoresEveryTarget: Bool
-  private let plan: TreePlan<Value>
   /// What each target's sum begins with; nil for 0.
   private let starts: UnsafeMutablePointer<Value>?
 
-  /// Rows of one call of `score`, so that their values stay in the cache and temporary memory stays bounded.
-  static var rowsAtOnce: Int { 256 }
+  private struct Choice {
+    var plan: Unmanaged<TreePlan<Value>>
+    /// Rows that the plan scores side by side: fewer cost as much.
+    var block: Int
+  }
 
-  /// `startsAt` is what each target's sum begins with, before the first tree; empty for 0.
-  init(_ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate, startsAt: [Value] = []) {
+  /// Keeps the plans that `choices` refer to.
+  private let plans: [TreePlan<Value>]
+  /// By the number of rows, from 0 to `rowsAtOnce`.
+  private let choices: UnsafeMutablePointer<Choice>
+
+  /// Rows of one call of `score`, so that their values stay in the cache and temporary memory stays bounded.
+  static var rowsAtOnce: Int { 512 }
+
+  /// Plans the ensemble within the time that `planning` has left, and reports it there under `label`. `startsAt` is
+  /// what each target's sum begins with, before the first tree; empty for 0.
+  init(
+    _ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate, startsAt: [Value] = [], label: String,
+    _ planning: TreePlanning
+  ) {
     precondition(startsAt.isEmpty || startsAt.count == ensemble.targets)
     targets = ensemble.targets
     features = ensemble.features
     trees = ensemble.roots.count
     self.aggregate = aggregate
     scoresEveryTarget = ensemble.scoresEveryTarget
-    plan = WalkPlan(ensemble, aggregate)!
+    let candidates = TreePlanner.plan(ensemble, aggregate, label: label, planning)
+    plans = candidates.map(\.plan)
+    choices = .allocate(capacity: Self.rowsAtOnce + 1)
+    for rows in 0...Self.rowsAtOnce {
+      let best = candidates.min { Self.nanoseconds($0, rows) < Self.nanoseconds($1, rows) }!
+      (choices + rows).initialize(to: Choice(plan: .passUnretained(best.plan), block: best.block))
+    }
     if startsAt.isEmpty {
       starts = nil
     } else {
@@ -35,10 +55,22 @@ final class TreeScorer<Value: TreeValue>: @unchecked Sendable {
     }
   }
 
-  deinit { starts?.deallocate() }
+  deinit {
+    starts?.deallocate()
+    choices.deallocate()
+  }
+
+  /// What a candidate takes for any number of rows, on lines between the sizes that are known.
+  private static func nanoseconds(_ candidate: TreePlanner<Value>.Candidate, _ rows: Int) -> Double {
+    let sizes = TreePlanner<Value>.sizes
+    let above = sizes.firstIndex { $0 >= rows } ?? sizes.count - 1
+    guard above > 0 else { return candidate.nanoseconds[0] }
+    let part = Double(rows - sizes[above - 1]) / Double(sizes[above] - sizes[above - 1])
+    return candidate.nanoseconds[above - 1] * (1 - part) + candidate.nanoseconds[above] * part
+  }
 
   /// Bytes that `score` needs for at most `rows` rows.
-  func temporaryBytes(rows: Int) -> Int { plan.temporaryBytes(rows: rows) }
+  func temporaryBytes(rows: Int) -> Int { plans.reduce(0) { max($0, $1.temporaryBytes(rows: rows)) } }
 
   /// Writes what all trees give for `count` rows, at most `rowsAtOnce`: `[count, targets]`.
   ///
@@ -49,7 +81,20 @@ final class TreeScorer<Value: TreeValue>: @unchecked Sendable {
     temporary: UnsafeMutableRawPointer
   ) {
     Value.start(self, scores, count: count)
-    plan.add(rows, stride: stride, count: count, to: scores, temporary: temporary)
+    var first = 0
+    while first < count {
+      let choice = choices[count - first]
+      var part = count - first
+      // A block that is not full costs as much as a full one: what is left over goes to the plan for so few rows.
+      if part > choice.block { part -= part % choice.block }
+      choice.plan._withUnsafeGuaranteedRef {
+        $0.add(
+          rows + first * stride, stride: stride, count: part,
+          to: TreeScores(values: scores.values + first * targets, isScored: scores.isScored + first * targets),
+          temporary: temporary)
+      }
+      first += part
+    }
   }
 
   /// The body of `TreeValue.start`.
