@@ -4,7 +4,7 @@ import MartletEngine
 /// Turns the bytes of a model file into a model that scores. The content decides the format, not a file's name.
 public enum ModelLoader {
   static let formats: [any ModelFormat.Type] = [
-    ONNXFormat.self
+    ONNXFormat.self, LightGBMFormat.self,
   ]
 
   /// Reads, checks and plans a model.

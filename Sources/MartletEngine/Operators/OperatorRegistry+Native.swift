@@ -1,6 +1,10 @@
 extension OperatorRegistry {
   /// Operators of the domain `ai.martlet`, which loaders of other formats than ONNX make, in alphabetical order.
   static let native: [Entry] = [
-    Entry("TreeEnsemble", 1...1, make: NativeTreeEnsembleOperator<Float>.make)
+    Entry("LightGBMClassifier", 1...1, LightGBMObjectiveOperator.self),
+    Entry("LightGBMInput", 1...1, LightGBMInputOperator.self),
+    Entry("LightGBMLinearLeaves", 1...1, LightGBMLinearLeavesOperator.self),
+    Entry("LightGBMRegressor", 1...1, LightGBMObjectiveOperator.self),
+    Entry("TreeEnsemble", 1...1, make: NativeTreeEnsembleOperator<Float>.make),
   ]
 }

@@ -5,7 +5,7 @@ import MartletCore
 ///
 /// A column may be missing when an operator with a rule for missing values consumes it, and none without one:
 /// - `Imputer`, and `LabelEncoder` or `IsNaN` (a rule for NaN, or a default);
-/// - a tree ensemble of a booster's own file, whose nodes all have a rule;
+/// - a tree ensemble of a booster's own file, whose nodes all have a rule, and the input rules of a LightGBM model;
 /// - a tree ensemble that was made with missing values in mind: any node sends them to its true branch, or all of its
 ///   nodes compare with BRANCH_LT, which XGBoost's export writes and no exporter without such a rule;
 /// - for texts, where "missing" is the empty text: `LabelEncoder`, or a `OneHotEncoder` that maps what it does not know
@@ -101,6 +101,7 @@ struct ColumnInference {
     case "LabelEncoder": encode(node, first)
     case "OneHotEncoder": encodeOneHot(node, first)
     case "IsNaN": handle(first)
+    case "LightGBMInput": readForLightGBM(node, known)
     case "Where", "Shape", "Equal": mixed(node, known)
     case "TreeEnsembleClassifier", "TreeEnsembleRegressor", "TreeEnsemble":
       if Self.hasRuleForMissing(node) { handle(first) } else { refuse(first) }
@@ -204,6 +205,27 @@ struct ColumnInference {
     case (.texts(let texts)?, _) where texts.count > 0: setCategories(.text(texts.strings), first, replaces: true)
     case (_, .integers(let integers)?): setCategories(.integer(integers), first, replaces: true)
     default: break
+    }
+  }
+
+  /// A LightGBM model's rules for missing values and unknown categories know every value.
+  private mutating func readForLightGBM(_ node: GraphNode, _ known: [[Origin]?]) {
+    for (input, origins) in known.enumerated() {
+      handle(origins)
+      if let origins, case .texts(let texts)? = node.attributes["texts_\(input)"] {
+        setCategories(.text(texts.strings), origins, replaces: true)
+      }
+    }
+    guard let numbers = known.first ?? nil, case .integers(let features)? = node.attributes["number_features"],
+      case .integers(let sources)? = node.attributes["sources"]
+    else { return }
+    for (index, feature) in features.enumerated() {
+      guard case .tensor(let tensor)? = node.attributes["numbers_\(index)"] else { continue }
+      let integers = tensor.array(of: Double.self).compactMap { Int64(exactly: $0) }
+      let column = Int(sources[Int(feature)])
+      if integers.count == tensor.count, numbers.indices.contains(column) {
+        setCategories(.integer(integers), [numbers[column]], replaces: true)
+      }
     }
   }
 

@@ -1,5 +1,5 @@
 /// Names of a model's features that its file carries.
-enum FeatureNames {
+package enum FeatureNames {
   /// The key under which exporters and users put a JSON array of names.
   static let key = "feature_names"
 
@@ -12,7 +12,7 @@ enum FeatureNames {
   }
 
   /// A JSON array of strings, nothing else.
-  static func parse(_ text: String) -> [String]? {
+  package static func parse(_ text: String) -> [String]? {
     var rest = Substring(text)[...]
     func skipSpace() { rest = rest.drop { $0 == " " || $0 == "\n" || $0 == "\t" || $0 == "\r" || $0 == "\r\n" } }
     skipSpace()
