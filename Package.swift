@@ -104,6 +104,6 @@ let package = Package(
       ]),
     tests(
       "MartletLoadTests", ["MartletLoad", "MartletClient", "MartletSockets", "MartletWire", "MartletCore"]),
-    tests("MartletServerTests", ["MartletServer", "MartletRepository", "MartletCore"]),
+    tests("MartletServerTests", ["MartletServer", "MartletRepository", "MartletCore", logging]),
   ]
 )

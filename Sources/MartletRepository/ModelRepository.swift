@@ -15,10 +15,13 @@ public final class ModelRepository: Sendable {
     public var directory: String
     /// The longest model file, in bytes.
     public var modelFileBytes: Int
+    /// Loads and unloads by name that may be under way or wait for one that is.
+    public var pendingChanges: Int
 
-    public init(directory: String, modelFileBytes: Int = 1 << 30) {
+    public init(directory: String, modelFileBytes: Int = 1 << 30, pendingChanges: Int = 64) {
       self.directory = directory
       self.modelFileBytes = modelFileBytes
+      self.pendingChanges = pendingChanges
     }
   }
 
@@ -62,6 +65,8 @@ public final class ModelRepository: Sendable {
   private let logger: Logger
   private let contents = Mutex(Contents())
   private let thread = LoaderThread()
+  /// Loads and unloads by name whose outcome does not serve yet.
+  private let pendingChanges = Atomic<Int>(0)
   private let subscriber = Mutex<(@Sendable (Catalogue, @escaping @Sendable () -> Void) -> Void)?>(nil)
 
   public init(options: Options, logger: Logger) {
@@ -129,9 +134,10 @@ public final class ModelRepository: Sendable {
   }
 
   /// Loads one model by name, or loads it anew. NOT_FOUND when the directory has none such, INVALID_ARGUMENT when no
-  /// version of it can be loaded.
+  /// version of it can be loaded, RESOURCE_EXHAUSTED, at once and on the caller's thread, when too many changes are
+  /// pending.
   public func load(_ name: String, done: @escaping @Sendable (Result<Void, Status>) -> Void) {
-    thread.run {
+    change(done) { done in
       do throws(ModelDirectory.ModelDirectoryError) {
         guard let entry = try ModelDirectory.entry(name, in: self.options.directory) else {
           return done(.failure(Status(.notFound, "model_name: the repository has no model \"\(name.prefix(64))\"")))
@@ -155,9 +161,10 @@ public final class ModelRepository: Sendable {
     }
   }
 
-  /// Takes one model out; calls that have been read are still answered. NOT_FOUND when it is not known.
+  /// Takes one model out; calls that have been read are still answered. NOT_FOUND when it is not known,
+  /// RESOURCE_EXHAUSTED as for `load`.
   public func unload(_ name: String, done: @escaping @Sendable (Result<Void, Status>) -> Void) {
-    thread.run {
+    change(done) { done in
       var known = self.contents.withLock { $0.models }
       guard var model = known[name] else {
         return done(.failure(Status(.notFound, "model_name: the repository has no model \"\(name.prefix(64))\"")))
@@ -169,6 +176,25 @@ public final class ModelRepository: Sendable {
       known[name] = model
       self.logger.notice("model unloaded", metadata: ["model": "\(name)"])
       self.commit(known) { done(.success(())) }
+    }
+  }
+
+  /// Runs a change on the loader's thread, unless as many as may wait do so already: whoever asks may be gone long
+  /// before it is done, so that nothing else bounds them.
+  private func change(
+    _ done: @escaping @Sendable (Result<Void, Status>) -> Void,
+    _ work: @escaping @Sendable (@escaping @Sendable (Result<Void, Status>) -> Void) -> Void
+  ) {
+    guard pendingChanges.add(1, ordering: .relaxed).newValue <= options.pendingChanges else {
+      pendingChanges.subtract(1, ordering: .relaxed)
+      let message = "\(options.pendingChanges) loads and unloads are pending, the limit; ask again when they are done"
+      return done(.failure(Status(.resourceExhausted, message)))
+    }
+    thread.run {
+      work { result in
+        self.pendingChanges.subtract(1, ordering: .relaxed)
+        done(result)
+      }
     }
   }
 

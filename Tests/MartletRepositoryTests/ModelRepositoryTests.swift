@@ -74,6 +74,38 @@ private final class Bench {
   }
 }
 
+/// Takes catalogues and says that they serve only when it is told to.
+private final class BusyReactors: Sendable {
+  private let waiting = Mutex<[@Sendable () -> Void]>([])
+  let arrived = DispatchSemaphore(value: 0)
+
+  func take(_ done: @escaping @Sendable () -> Void) {
+    waiting.withLock { $0.append(done) }
+    arrived.signal()
+  }
+
+  func serve() {
+    let taken = waiting.withLock { waiting in
+      defer { waiting = [] }
+      return waiting
+    }
+    for done in taken { done() }
+  }
+}
+
+/// Status codes in the order of the answers; nil for a change that was made.
+private final class Answers: Sendable {
+  private let noted = Mutex<[StatusCode?]>([])
+
+  var codes: [StatusCode?] { noted.withLock { $0 } }
+
+  func add(_ result: Result<Void, Status>) {
+    noted.withLock { codes in
+      if case .failure(let status) = result { codes.append(status.code) } else { codes.append(nil) }
+    }
+  }
+}
+
 @Suite("Model repository")
 struct ModelRepositoryTests {
   @Test("a directory of NAME/VERSION/model.onnx is all that is needed, and the highest version serves")
@@ -163,6 +195,35 @@ struct ModelRepositoryTests {
     #expect(bench.change("../a", bench.repository.load)?.code == .notFound)
     try bench.write("bad/1/model.onnx", "x")
     #expect(bench.change("bad", bench.repository.load)?.code == .invalidArgument)
+  }
+
+  @Test("loads and unloads are refused while as many as may wait are pending, and taken when they are done")
+  func pendingChanges() throws {
+    let bench = try Bench()
+    try bench.write("a/1/model.onnx", "x")
+    let repository = ModelRepository(
+      options: .init(directory: bench.directory.path(), pendingChanges: 2),
+      logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    try repository.reloadAndWait()
+    // Reactors that are too busy to take the new catalogue.
+    let hold = BusyReactors()
+    repository.publish { _, done in hold.take(done) }
+    let answers = Answers()
+    for work in [repository.unload, repository.load, repository.load, repository.unload] {
+      work("a") { result in answers.add(result) }
+    }
+    #expect(answers.codes == [.resourceExhausted, .resourceExhausted])
+    for _ in 0..<2 { #expect(hold.arrived.wait(timeout: .now() + 10) == .success) }
+    repository.unload("a") { result in answers.add(result) }
+    #expect(answers.codes == [.resourceExhausted, .resourceExhausted, .resourceExhausted])
+    hold.serve()
+    // One unloaded, one failed to load what is no model.
+    #expect(answers.codes.suffix(2) == [nil, .invalidArgument])
+    #expect(bench.change("nobody", repository.unload)?.code == .notFound)
+    repository.unload("a") { result in answers.add(result) }
+    #expect(hold.arrived.wait(timeout: .now() + 10) == .success)
+    hold.serve()
+    #expect(answers.codes.last == .some(nil))
   }
 
   @Test("every change publishes a new catalogue, and the old one stays as it was")

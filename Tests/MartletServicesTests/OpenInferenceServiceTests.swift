@@ -248,13 +248,16 @@ struct OpenInferenceServiceTests {
     #expect(read.pointee.n_statuses == 6)
   }
 
-  @Test("loading and unloading are for local callers")
+  @Test("loading and unloading are for local callers, of models whose name a folder can have")
   func forbidden() {
     for method in ["RepositoryModelLoad", "RepositoryModelUnload"] {
       var message = ProtoBuffer()
       message.string(2, "fake")
       #expect(bench.refusal(bench.inference, method, message.bytes, isLocal: false)?.code == .permissionDenied)
       #expect(bench.refusal(bench.inference, method, [])?.code == .invalidArgument)
+      var long = ProtoBuffer()
+      long.string(2, String(repeating: "x", count: 256))
+      #expect(bench.refusal(bench.inference, method, long.bytes)?.message.contains("256 bytes") == true)
     }
   }
 }

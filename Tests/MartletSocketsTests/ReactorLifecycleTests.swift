@@ -116,6 +116,44 @@ extension RealSockets {
       }
     }
 
+    @Test("a reactor that gets no descriptor for its poller says so, and is as if stopped")
+    func noDescriptors() async {
+      // In a process of its own, because a limit holds for all of it.
+      await #expect(processExitsWith: .success) {
+        func limitDescriptors(to count: Int32) {
+          var limit = rlimit()
+          let kind = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+          guard getrlimit(kind, &limit) == 0 else { exit(2) }
+          limit.rlim_cur = rlim_t(count)
+          guard setrlimit(kind, &limit) == 0 else { exit(3) }
+        }
+        // epoll needs one for itself and one to be woken by.
+        for spare: Int32 in [0, 1] {
+          var pair: [Int32] = [0, 0]
+          guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0 else { exit(4) }
+          let free = dup(0)
+          close(free)
+          limitDescriptors(to: free + spare)
+          let reactor = Reactor(
+            index: 3, poller: .epoll, limits: SocketLimits(), statistics: SocketStatistics(reactor: 3))
+          let handler = EchoHandler(reactor)
+          reactor.setHandler(handler)
+          let isPosted = reactor.post {}
+          reactor.adopt(pair[0], peer: PeerInfo(address: .unix(path: ""), listener: .unix(path: "")))
+          reactor.start()
+          guard isPosted, reactor.startFailure?.code == .resourceExhausted else { exit(5) }
+          guard reactor.startFailure?.message == "cannot start martlet-rx-3: epoll: Too many open files" else {
+            exit(6)
+          }
+          var byte: UInt8 = 0
+          guard recv(pair[1], &byte, 1, 0) == 0, reactor.connectionCount == 0, !reactor.post({}) else { exit(7) }
+          reactor.stop()
+          close(pair[1])
+          limitDescriptors(to: 256)
+        }
+      }
+    }
+
     @Test("a reactor that never ran leaves no listening socket", arguments: PollerKind.allCases)
     func listenerOfUnstarted(_ poller: PollerKind) throws {
       let address = try { () throws -> SocketAddress in

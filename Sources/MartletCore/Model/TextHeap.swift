@@ -22,6 +22,9 @@ public final class TextHeap {
     for chunk in chunks { chunk.deallocate() }
   }
 
+  /// Bytes of memory that it holds, used or not.
+  var heldBytes: Int { chunks.reduce(0) { $0 + $1.count } }
+
   /// Copies `text` and returns where it lies now.
   public func store(_ text: UnsafeRawBufferPointer) -> TextRef {
     guard let source = text.baseAddress, text.count > 0 else { return .empty }

@@ -90,6 +90,10 @@ extension ServerConfiguration {
     .bytes(
       "limits.model_file_bytes", \.limits.modelFileBytes, 1 << 10...1 << 40,
       "Bytes of the largest model file that is loaded."),
+    .count(
+      "limits.model_changes", \.limits.modelChanges, 1...65_536,
+      "Calls to load or unload a model that may wait or be under way; further ones are refused with "
+        + "RESOURCE_EXHAUSTED."),
 
     .duration(
       "timeouts.first_byte", \.timeouts.firstByte, .milliseconds(10) ... .seconds(3600),

@@ -73,6 +73,7 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var messageMemoryBytes = 32 << 20
     public var requestMemoryBytes = 256 << 20
     public var modelFileBytes = 1 << 30
+    public var modelChanges = 64
   }
 
   /// Zero means without end where the key's documentation says so.

@@ -39,7 +39,8 @@ public final class Server: @unchecked Sendable {
     self.logger = logger
     repository = ModelRepository(
       options: .init(
-        directory: configuration.models.directory, modelFileBytes: configuration.limits.modelFileBytes),
+        directory: configuration.models.directory, modelFileBytes: configuration.limits.modelFileBytes,
+        pendingChanges: configuration.limits.modelChanges),
       logger: logger)
     state = ServerState(
       version: Version.text,

@@ -33,6 +33,8 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
     }
   }
 
+  private static let modelNameBytes = 255
+
   public let name = "inference.GRPCInferenceService"
   public let methods = Method.allCases.map { MethodDescriptor($0.name) }
 
@@ -261,6 +263,11 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
     try Self.checkRepository(repository)
     let name = UnsafeRawBufferPointer(text: model)
     guard name.count > 0 else { throw Status(.invalidArgument, "model_name: empty; the name of a model is expected") }
+    // It may wait for long, and no folder has a longer name.
+    guard name.count <= Self.modelNameBytes else {
+      throw Status(
+        .invalidArgument, "model_name: \(name.count) bytes; a name of at most \(Self.modelNameBytes) is expected")
+    }
     let post = context.post
     let id = call.id
     // Touched on the reactor's thread only, which `post` leads back to.
