@@ -79,6 +79,9 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    .executableTarget(
+      name: "pipeline-bench", dependencies: ["MartletCore", "MartletEngine", "MartletFormats"],
+      path: "Benchmarks/pipelines/Sources", swiftSettings: strict),
 
     tests("MartletCoreTests", ["MartletCore"]),
     tests("MartletSocketsTests", ["MartletSockets", "MartletCore", "CLinux"]),

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /// Writes alpha times `a` [rows, depth] times `b` [depth, columns] to `c` [rows, columns], or adds it to `c`.
 ///
@@ -17,5 +18,48 @@ void martlet_product_float(
 void martlet_product_double(
     const double *a, const double *b, double *c, size_t rows, size_t depth, size_t columns, size_t part, double alpha,
     bool accumulates);
+
+/// A text by its bytes; the start may be null when there are none.
+typedef struct {
+  const uint8_t *start;
+  size_t count;
+} martlet_text;
+
+/// Texts and their numbers. Immutable, any number of threads may look up at once.
+typedef struct martlet_dictionary martlet_dictionary;
+
+/// Numbers the texts, which are all different, in their order; copies their bytes.
+martlet_dictionary *martlet_dictionary_make(const martlet_text *texts, size_t count);
+void martlet_dictionary_free(martlet_dictionary *dictionary);
+
+/// Writes the number of every `step`th of the texts that begin at `texts`, `rows` of them; one that the dictionary does
+/// not have gets the number of its texts.
+void martlet_dictionary_codes(
+    const martlet_dictionary *dictionary, const void *texts, size_t step, size_t rows, int32_t *codes);
+
+/// Adds to `sums` [targets, stride], of which `rows` of each are there, the product of the weight [targets, count] and
+/// the value [count] that each row's code names, by one fused multiply-add.
+void martlet_add_coded(
+    const int32_t *codes, const float *weights, const float *values, size_t count, size_t rows, size_t targets,
+    size_t stride, float *sums);
+
+/// The same for a number of each row and one weight for each target.
+void martlet_add_numbers(
+    const float *numbers, const float *weights, size_t rows, size_t targets, size_t stride, float *sums);
+
+/// Writes `x` [rows, depth] times weights, plus `bias` where it is not null, to `out` [rows, columns]; what is below 0
+/// becomes 0 when `rectifies`.
+///
+/// `panels` hold the weights sixteen columns at a time, [columns / 16 rounded up, depth, 16], zeros behind the last;
+/// `bias` is padded alike, and both begin at a multiple of 64 bytes. An element is summed in the order of the inner
+/// dimension by fused multiply-adds, starting from 0; the bias is added to the sum.
+void martlet_dense_float(
+    const float *x, const float *panels, const float *bias, float *out, size_t rows, size_t depth, size_t columns,
+    bool rectifies);
+
+/// The same in double precision, in panels of eight columns.
+void martlet_dense_double(
+    const double *x, const double *panels, const double *bias, double *out, size_t rows, size_t depth, size_t columns,
+    bool rectifies);
 
 #endif

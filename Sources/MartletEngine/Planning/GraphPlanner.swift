@@ -3,7 +3,7 @@ import MartletCore
 /// Makes a plan of a graph: order, folding, a trial of what comes out, and the signature that callers see.
 public enum GraphPlanner {
   /// Rows of the trial run: enough to tell the dimension of the rows from one that happens to be 1.
-  private static let trialRows = 3
+  static let trialRows = 3
 
   /// `featureNames` name the columns of wide inputs (or all columns); nil takes those of the file, or `f0`, `f1`, ….
   ///
@@ -28,23 +28,29 @@ public enum GraphPlanner {
     }
     let columns = try ColumnInference(run, inputs).columns(named: featureNames, orInMetadata: names)
     let steps = StepList(run.items)
-    let (outputs, layouts) = try self.outputs(run, inputs, columns, steps)
+    let oneRow = try self.oneRow(run, inputs, steps)
+    let (outputs, layouts) = try self.outputs(run, oneRow)
+    let rewritten =
+      options.rewritesSteps
+      ? PlanRewrites.apply(
+        run.items, RewriteContext(run: run, oneRow: oneRow, outputs: Set(layouts.map(\.slot)))) : nil
     let plan = GraphPlan(
-      signature: ModelSignature(inputs: inputs, outputs: outputs, columns: columns), steps: steps,
+      signature: ModelSignature(inputs: inputs, outputs: outputs, columns: columns),
+      steps: rewritten.map { StepList($0) } ?? steps, plainSteps: rewritten == nil ? nil : steps,
       inputs: inputs.enumerated().map {
         GraphPlan.InputLayout(slot: $0.offset, type: $0.element.type, shape: Shape([1] + $0.element.shape))
       },
-      outputs: layouts, slots: run.slotCount, constants: run.usedConstants, rowsAtOnce: rowsAtOnce(run),
-      ensembles: trees.reports)
+      outputs: layouts, slots: run.slotCount, constants: run.usedConstants,
+      rowsAtOnce: rowsAtOnce(run, rewritten ?? run.items), ensembles: trees.reports)
     try checkIndependence(plan, columns)
     plan.costCurve = PlanMeter.cost(of: plan, trees)
     return plan
   }
 
   /// Runs a second time with one row: what grows from one row to three is the dimension of the rows.
-  private static func outputs(
-    _ run: PlanningRun, _ inputs: [ModelSignature.Input], _ columns: [ModelSignature.Column], _ steps: StepList
-  ) throws(ModelError) -> ([ModelSignature.Output], [GraphPlan.OutputLayout]) {
+  private static func oneRow(
+    _ run: PlanningRun, _ inputs: [ModelSignature.Input], _ steps: StepList
+  ) throws(ModelError) -> EngineScratch {
     let scratch = EngineScratch(slots: run.slotCount, constants: run.usedConstants)
     let texts = TextHeap()
     for (index, input) in inputs.enumerated() {
@@ -57,6 +63,12 @@ public enum GraphPlanner {
     } catch {
       throw ModelError("\(error.message) (in a trial run with one made-up row)")
     }
+    return scratch
+  }
+
+  private static func outputs(
+    _ run: PlanningRun, _ scratch: EngineScratch
+  ) throws(ModelError) -> ([ModelSignature.Output], [GraphPlan.OutputLayout]) {
     var outputs: [ModelSignature.Output] = []
     var layouts: [GraphPlan.OutputLayout] = []
     let roles = OutputInference(run)
@@ -97,10 +109,10 @@ public enum GraphPlanner {
   }
 
   /// At most 512 rows, fewer where a row's values are many: all values of a block should fit a second-level cache.
-  private static func rowsAtOnce(_ run: PlanningRun) -> Int {
+  private static func rowsAtOnce(_ run: PlanningRun, _ items: [StepList.Item]) -> Int {
     var bytes = 0
-    for slot in 0..<run.slotCount where run.constants[slot] == nil {
-      bytes += Tensor(slot: run.scratch.slots + slot).byteCount
+    for slot in Set(items.flatMap { $0.inputs + $0.outputs }) where slot >= 0 && run.constants[Int(slot)] == nil {
+      bytes += Tensor(slot: run.scratch.slots + Int(slot)).byteCount
     }
     return min(512, max(16, (512 << 10) * trialRows / max(1, bytes)))
   }

@@ -11,19 +11,27 @@ public struct PlanningOptions: Sendable {
   public var measuringNanoseconds: UInt64
   /// The kind that every ensemble shall have. One whose shape the kind does not take is walked node by node.
   public var treePlan: String?
+  /// Whether steps are put together (`PlanRewrites`); the bits are the same either way.
+  public var rewritesSteps: Bool
 
   /// 50 ms for each model.
   public static let standardNanoseconds: UInt64 = 50_000_000
 
-  public init(measuringNanoseconds: UInt64 = standardNanoseconds, treePlan: String? = nil) {
+  public init(
+    measuringNanoseconds: UInt64 = standardNanoseconds, treePlan: String? = nil, rewritesSteps: Bool = true
+  ) {
     self.measuringNanoseconds = measuringNanoseconds
     self.treePlan = treePlan
+    self.rewritesSteps = rewritesSteps
   }
 
-  /// The same with the kind that the environment's `MARTLET_PLAN` names, when it names one.
+  /// The same with the kind that the environment's `MARTLET_PLAN` names, when it names one, and with the operators of
+  /// the file one by one when `MARTLET_REWRITE` is `off`.
   public func withEnvironment() -> PlanningOptions {
-    guard let kind = getenv("MARTLET_PLAN").map({ String(cString: $0) }), !kind.isEmpty else { return self }
-    return PlanningOptions(measuringNanoseconds: measuringNanoseconds, treePlan: kind)
+    var options = self
+    if let kind = getenv("MARTLET_PLAN").map({ String(cString: $0) }), !kind.isEmpty { options.treePlan = kind }
+    if getenv("MARTLET_REWRITE").map({ String(cString: $0) }) == "off" { options.rewritesSteps = false }
+    return options
   }
 
   /// Errors: a kind that does not exist.

@@ -58,10 +58,11 @@ final class PlanningRun {
       scratch.slots[index].reserve(input.type, input.shape)
       fill(index, Tensor(slot: scratch.slots + index), texts)
     }
-    for index in order.nodes { try run(graph.nodes[index]) }
+    for index in order.nodes { try run(index) }
   }
 
-  private func run(_ node: GraphNode) throws(ModelError) {
+  private func run(_ index: Int) throws(ModelError) {
+    let node = graph.nodes[index]
     let inputs = node.inputs.map { $0.isEmpty ? -1 : Int32(slots[$0]!) }
     let outputs = node.outputs.map { used.contains($0) && !$0.isEmpty ? Int32(slots[$0]!) : -1 }
     let context = PlanningContext(
@@ -71,8 +72,8 @@ final class PlanningRun {
         return PlanningContext.Input(type: tensor.type, shape: tensor.shape, constant: constants[Int(slot)])
       }, outputCount: outputs.count, trees: trees)
     let item = StepList.Item(
-      run: try OperatorRegistry.makeOperator(node, context: context), label: node.label, inputs: inputs,
-      outputs: outputs)
+      run: try OperatorRegistry.makeOperator(node, context: context), label: node.label, node: index,
+      inputs: inputs, outputs: outputs)
     do {
       try StepList([item]).run(scratch, texts: texts, isPlanning: true)
     } catch {

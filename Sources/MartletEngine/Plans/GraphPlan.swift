@@ -10,6 +10,8 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
     var slot: Int
     var type: ElementType
     var shape: Shape
+    /// Bytes of a row.
+    var stride: Int { shape.product(1..<shape.rank) * type.byteWidth }
   }
 
   /// How an output's elements of a row lie in the tensor that the graph makes: `[before, rows * each, after]`.
@@ -27,7 +29,12 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
 
   public let signature: ModelSignature
   let steps: StepList
+  /// The operators of the file one by one, where `steps` stand for several: they know why a row is refused.
+  private let plainSteps: StepList?
   private let inputs: [InputLayout]
+  /// For each input its slot and the bytes of a row.
+  private let inputSteps: UnsafePointer<(slot: Int, stride: Int)>
+  private let memory = PlanMemory()
   private let outputs: [OutputLayout]
   private let slots: Int
   private let constants: [(slot: Int, tensor: ConstantTensor)]
@@ -37,13 +44,15 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
   public internal(set) var costCurve: ScoringCost?
 
   init(
-    signature: ModelSignature, steps: StepList, inputs: [InputLayout], outputs: [OutputLayout], slots: Int,
-    constants: [(slot: Int, tensor: ConstantTensor)], rowsAtOnce: Int,
+    signature: ModelSignature, steps: StepList, plainSteps: StepList? = nil, inputs: [InputLayout],
+    outputs: [OutputLayout], slots: Int, constants: [(slot: Int, tensor: ConstantTensor)], rowsAtOnce: Int,
     ensembles: [EnsembleReport]
   ) {
     self.signature = signature
     self.steps = steps
+    self.plainSteps = plainSteps
     self.inputs = inputs
+    inputSteps = memory.keep(inputs.map { (slot: $0.slot, stride: $0.stride) })
     self.outputs = outputs
     self.slots = slots
     self.constants = constants
@@ -51,17 +60,25 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
     self.ensembles = ensembles
   }
 
-  public func makeScratch() -> PlanScratch { EngineScratch(slots: slots, constants: constants) }
+  public func makeScratch() -> PlanScratch {
+    let scratch = EngineScratch(slots: slots, constants: constants)
+    for input in inputs { scratch.slots[input.slot].alias(input.type, input.shape, at: scratch.slots[input.slot].base) }
+    return scratch
+  }
 
-  public var summary: String { "a graph of \(steps.count) operators, at most \(rowsAtOnce) rows at once" }
+  public var summary: String {
+    let plain = plainSteps.map { " in place of \($0.count)" } ?? ""
+    return "a graph of \(steps.count) operators\(plain), at most \(rowsAtOnce) rows at once"
+  }
 
   public func score(_ tile: Tile, rows: Range<Int>, scratch: PlanScratch) throws(Status) {
-    guard let scratch = scratch as? EngineScratch, scratch.count == slots else {
+    guard type(of: scratch) == EngineScratch.self, unsafeDowncast(scratch, to: EngineScratch.self).count == slots else {
       throw Status(.internalError, "the scratch memory is of another plan")
     }
     guard rows.lowerBound >= 0, rows.upperBound <= tile.capacity else {
       throw Status(.internalError, "rows \(rows) of a tile of \(tile.capacity)")
     }
+    let scratch = unsafeDowncast(scratch, to: EngineScratch.self)
     var first = rows.lowerBound
     while first < rows.upperBound {
       let count = min(rowsAtOnce, rows.upperBound - first)
@@ -72,13 +89,17 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
 
   private func score(_ tile: Tile, first: Int, count: Int, _ scratch: EngineScratch) throws(Status) {
     for index in 0..<inputs.count {
-      let input = inputs[index]
-      var shape = input.shape
-      shape[0] = count
-      let stride = shape.product(1..<shape.rank) * input.type.byteWidth
-      scratch.slots[input.slot].alias(input.type, shape, at: tile.input(index) + first * stride)
+      // Type and shape are those that `makeScratch` gave.
+      let slot = scratch.slots + inputSteps[index].slot
+      slot.pointee.shape[0] = count
+      slot.pointee.base = tile.input(index) + first * inputSteps[index].stride
     }
-    try steps.run(scratch, texts: tile.texts)
+    do {
+      try steps.run(scratch, texts: tile.texts)
+    } catch {
+      guard let plainSteps, error.code == .invalidArgument else { throw error }
+      try plainSteps.run(scratch, texts: tile.texts)
+    }
     for index in 0..<outputs.count {
       let output = outputs[index]
       let tensor = Tensor(slot: scratch.slots + output.slot)

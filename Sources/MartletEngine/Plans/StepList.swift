@@ -8,6 +8,8 @@ final class StepList: @unchecked Sendable {
   struct Item {
     var run: AnyOperator
     var label: String
+    /// Index of the graph's node; -1 for a step that stands for several.
+    var node: Int
     var inputs: [Int32]
     var outputs: [Int32]
   }

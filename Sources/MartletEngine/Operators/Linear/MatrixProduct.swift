@@ -26,7 +26,7 @@ enum MatrixProduct {
   }
 
   /// How many products ONNX Runtime sums before it adds them to the element: more where there are few columns.
-  private static func part(depth: Int, columns: Int) -> Int {
+  static func part(depth: Int, columns: Int) -> Int {
     var part = 128
     var width = 128
     while columns < depth, width > 16, width / 2 >= columns {

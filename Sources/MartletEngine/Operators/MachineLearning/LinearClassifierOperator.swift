@@ -5,9 +5,9 @@ import MartletCore
 /// With one row of coefficients and two labels the second class is chosen when the score is positive, and the scores
 /// become those of both classes as ONNX Runtime does it: `[1 - s, s]`, after the logistic function where it is asked
 /// for, and untouched by SOFTMAX.
-final class LinearClassifierOperator: Operator {
+final class LinearClassifierOperator: Operator, LinearScorer {
   private let labels: ClassifierLabels
-  private let weights: LinearWeights
+  let weights: LinearWeights
   private let transform: PostTransform
 
   init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
@@ -40,10 +40,14 @@ final class LinearClassifierOperator: Operator {
     guard features == weights.features else {
       throw Status(.invalidArgument, "input 0 has \(features) features, expected \(weights.features)")
     }
+    let scores = context.temporary(max(1, rows * weights.targets), of: Float.self)
+    weights.score(input, to: scores, rows: rows, context)
+    try finish(scores, rows: rows, context)
+  }
+
+  func finish(_ scores: UnsafeMutablePointer<Float>, rows: Int, _ context: RunContext) throws(Status) {
     let classes = labels.count
     let targets = weights.targets
-    let scores = context.temporary(max(1, rows * targets), of: Float.self)
-    weights.score(input, to: scores, rows: rows, context)
     if context.wants(0) { writeLabels(try labels.reserve(context, 0, rows: rows), scores, rows) }
     guard context.wants(1) else { return }
     let output = try context.output(1, .float32, Shape(rows, classes)).floats

@@ -1,8 +1,8 @@
 import MartletCore
 
 /// `LinearRegressor`: products with coefficients plus intercepts, one or more targets.
-final class LinearRegressorOperator: Operator {
-  private let weights: LinearWeights
+final class LinearRegressorOperator: Operator, LinearScorer {
+  let weights: LinearWeights
   private let transform: PostTransform
 
   init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
@@ -26,9 +26,19 @@ final class LinearRegressorOperator: Operator {
     guard features == weights.features else {
       throw Status(.invalidArgument, "input 0 has \(features) features, expected \(weights.features)")
     }
-    let targets = weights.targets
-    let output = try context.output(0, .float32, Shape(rows, targets)).floats
+    let output = try context.output(0, .float32, Shape(rows, weights.targets)).floats
     weights.score(input, to: output, rows: rows, context)
+    applyTransform(output, rows: rows)
+  }
+
+  func finish(_ scores: UnsafeMutablePointer<Float>, rows: Int, _ context: RunContext) throws(Status) {
+    let output = try context.output(0, .float32, Shape(rows, weights.targets)).floats
+    output.update(from: scores, count: rows * weights.targets)
+    applyTransform(output, rows: rows)
+  }
+
+  private func applyTransform(_ output: UnsafeMutablePointer<Float>, rows: Int) {
+    let targets = weights.targets
     // One target: ONNX Runtime applies PROBIT alone.
     if targets == 1 {
       guard case .probit = transform else { return }

@@ -39,7 +39,9 @@ struct LinearWeights {
   let features: Int
   /// `[features, targets]`.
   private let matrix: ConstantTensor
-  private let intercepts: [Float]
+  let intercepts: [Float]
+  /// The weights of each feature, one for each target.
+  var coefficients: [Float] { matrix.array(of: Float.self) }
 
   /// - Parameter coefficients: `[targets, features]`, row-major.
   init(_ node: GraphNode, coefficients: [Float], intercepts: [Float], targets: Int) throws(ModelError) {
@@ -63,13 +65,18 @@ struct LinearWeights {
 
   /// Writes the scores `[rows, targets]`: the intercept, to which the products are added.
   func score(_ input: Tensor, to scores: UnsafeMutablePointer<Float>, rows: Int, _ context: RunContext) {
+    score(NumericInput.floats(input, context), to: scores, rows: rows)
+  }
+
+  /// The same of features in memory.
+  func score(_ input: UnsafePointer<Float>, to scores: UnsafeMutablePointer<Float>, rows: Int) {
     if !intercepts.isEmpty {
       for row in 0..<rows {
         for target in 0..<targets { scores[row * targets + target] = intercepts[target] }
       }
     }
     MatrixProduct.multiply(
-      NumericInput.floats(input, context), matrix.pointer(as: Float.self), scores, rows: rows, depth: features,
-      columns: targets, accumulates: !intercepts.isEmpty)
+      input, matrix.pointer(as: Float.self), scores, rows: rows, depth: features, columns: targets,
+      accumulates: !intercepts.isEmpty)
   }
 }

@@ -34,21 +34,24 @@ final class OneHotEncoderOperator: Operator {
     let output = try context.output(0, .float32, shape).floats
     output.update(repeating: 0, count: input.count * table.count)
     for index in 0..<input.count {
-      let found: Int?
-      if isText {
-        found = table.find(input.texts[index])
-      } else {
-        // What has no integer part is in no category.
-        let whole =
-          input.type == .int64
-          ? input.integers[index] : Int64(exactly: NumericInput.value(input, index).rounded(.towardZero))
-        found = whole.flatMap { table.find($0) }
-      }
-      if let found {
+      if let found = find(input, index) {
         output[index * table.count + found] = 1
       } else if !allowsUnknown, !context.isPlanning {
         throw Status(.invalidArgument, "element \(index) of input 0 is in no category")
       }
     }
+  }
+
+  /// Whether element `index` is in a category.
+  func knows(_ input: Tensor, _ index: Int) -> Bool { find(input, index) != nil }
+
+  @inline(__always)
+  private func find(_ input: Tensor, _ index: Int) -> Int? {
+    if isText { return table.find(input.texts[index]) }
+    // What has no integer part is in no category.
+    let whole =
+      input.type == .int64
+      ? input.integers[index] : Int64(exactly: NumericInput.value(input, index).rounded(.towardZero))
+    return whole.flatMap { table.find($0) }
   }
 }

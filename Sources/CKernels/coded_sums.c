@@ -1,0 +1,61 @@
+// Sums of a linear model from the codes of categories: what a product with one-hot columns comes to.
+
+#include "CKernels.h"
+#include "levels.h"
+
+#pragma STDC FP_CONTRACT OFF
+
+#define INLINED static inline __attribute__((always_inline))
+
+INLINED void coded_body(
+    const int32_t *codes, const float *weights, const float *values, size_t count, size_t rows, size_t targets,
+    size_t stride, float *sums) {
+  for (size_t target = 0; target < targets; target++, weights += count, sums += stride)
+    for (size_t row = 0; row < rows; row++)
+      sums[row] = __builtin_fmaf(weights[codes[row]], values[codes[row]], sums[row]);
+}
+
+INLINED void numbers_body(
+    const float *numbers, const float *weights, size_t rows, size_t targets, size_t stride, float *sums) {
+  for (size_t target = 0; target < targets; target++, sums += stride)
+    for (size_t row = 0; row < rows; row++) sums[row] = __builtin_fmaf(weights[target], numbers[row], sums[row]);
+}
+
+#define DEFINE(SUFFIX, ATTRIBUTES)                                                                                     \
+  ATTRIBUTES static void coded_##SUFFIX(                                                                               \
+      const int32_t *codes, const float *weights, const float *values, size_t count, size_t rows, size_t targets,      \
+      size_t stride, float *sums) {                                                                                    \
+    coded_body(codes, weights, values, count, rows, targets, stride, sums);                                            \
+  }                                                                                                                    \
+  ATTRIBUTES static void numbers_##SUFFIX(                                                                             \
+      const float *numbers, const float *weights, size_t rows, size_t targets, size_t stride, float *sums) {           \
+    numbers_body(numbers, weights, rows, targets, stride, sums);                                                       \
+  }
+
+DEFINE(base, )
+#if defined(__x86_64__)
+DEFINE(avx2, MARTLET_AVX2)
+DEFINE(avx512, MARTLET_AVX512)
+#endif
+
+void martlet_add_coded(
+    const int32_t *codes, const float *weights, const float *values, size_t count, size_t rows, size_t targets,
+    size_t stride, float *sums) {
+#if defined(__x86_64__)
+  if (martlet_level() == MARTLET_LEVEL_AVX512)
+    return coded_avx512(codes, weights, values, count, rows, targets, stride, sums);
+  if (martlet_level() == MARTLET_LEVEL_AVX2)
+    return coded_avx2(codes, weights, values, count, rows, targets, stride, sums);
+#endif
+  coded_base(codes, weights, values, count, rows, targets, stride, sums);
+}
+
+void martlet_add_numbers(
+    const float *numbers, const float *weights, size_t rows, size_t targets, size_t stride, float *sums) {
+#if defined(__x86_64__)
+  if (martlet_level() == MARTLET_LEVEL_AVX512)
+    return numbers_avx512(numbers, weights, rows, targets, stride, sums);
+  if (martlet_level() == MARTLET_LEVEL_AVX2) return numbers_avx2(numbers, weights, rows, targets, stride, sums);
+#endif
+  numbers_base(numbers, weights, rows, targets, stride, sums);
+}

@@ -1,0 +1,130 @@
+import MartletCore
+import Testing
+
+@testable import MartletEngine
+
+/// Plans whose steps stand for several operators, against the operators one by one.
+@Suite("Rewritten plans")
+struct PipelineRewriteTests {
+  @Test("a random pipeline gives the bits of its operators, whatever the batch", arguments: 0..<200)
+  func equal(_ seed: Int) throws {
+    let pipeline = RandomPipeline(seed: UInt64(seed) &* 0x1234_5677 &+ 1)
+    let rewritten = try GraphPlanner.plan(
+      pipeline.graph, featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: true))
+    let plain = try GraphPlanner.plan(
+      pipeline.graph, featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: false))
+    let rows = 150
+    let expected = try score(plain, rows: rows, in: rows, seed: UInt64(seed))
+    for chunk in [rows, 1, 7, 64] {
+      let found = try score(rewritten, rows: rows, in: chunk, seed: UInt64(seed))
+      for (index, output) in plain.signature.outputs.enumerated() {
+        let different = zip(found[index], expected[index]).enumerated().first { $0.element.0 != $0.element.1 }
+        #expect(
+          different == nil,
+          "output '\(output.name)' differs from byte \(different?.offset ?? -1) on with \(chunk) rows at once")
+      }
+    }
+  }
+
+  @Test("most random pipelines are rewritten")
+  func rewritten() throws {
+    let saved = try (0..<40).map { seed in
+      let pipeline = RandomPipeline(seed: UInt64(seed) &* 0x1234_5677 &+ 1)
+      let rewritten = try GraphPlanner.plan(
+        pipeline.graph, featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: true))
+      let plain = try GraphPlanner.plan(
+        pipeline.graph, featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: false))
+      return plain.steps.count - rewritten.steps.count
+    }
+    #expect(saved.filter { $0 > 0 }.count > 30)
+    #expect(saved.allSatisfy { $0 >= 0 })
+  }
+
+  private func score(_ plan: GraphPlan, rows: Int, in chunk: Int, seed: UInt64) throws -> [[UInt8]] {
+    let tile = Tile(signature: plan.signature, capacity: rows)
+    RandomPipeline.fill(tile, plan.signature, rows: rows, seed: seed)
+    let scratch = plan.makeScratch()
+    for first in stride(from: 0, to: rows, by: chunk) {
+      try plan.score(tile, rows: first..<min(rows, first + chunk), scratch: scratch)
+    }
+    return plan.signature.outputs.enumerated().map { index, output in
+      Array(UnsafeRawBufferPointer(start: tile.output(index), count: rows * output.width * output.type.byteWidth))
+    }
+  }
+
+  // MARK: One pipeline
+
+  private func node(
+    _ opType: String, _ inputs: [String], _ outputs: [String], ml: Bool, _ attributes: [String: AttributeValue] = [:]
+  ) -> GraphNode {
+    GraphNode(
+      name: opType.lowercased(), opType: opType, domain: ml ? "ai.onnx.ml" : "", opset: ml ? 3 : 15, inputs: inputs,
+      outputs: outputs, attributes: attributes)
+  }
+
+  /// One-hot texts and a scaled number before a linear model; `zeros`: whether unknown texts are zeros or refused.
+  private func graph(zeros: Int64, coefficient: Float = 0.5) -> Graph {
+    Graph(
+      inputs: [
+        Graph.Value(name: "word", type: .text, shape: [nil, 1]),
+        Graph.Value(name: "x", type: .float32, shape: [nil, 1]),
+      ],
+      outputs: [Graph.Value(name: "y", type: nil, shape: nil)],
+      nodes: [
+        node(
+          "OneHotEncoder", ["word"], ["hot"], ml: true,
+          ["cats_strings": .texts(ConstantTensor(strings: ["no", "yes"])), "zeros": .integer(zeros)]),
+        node("Reshape", ["hot", "shape"], ["flat"], ml: false),
+        node("Scaler", ["x"], ["scaled"], ml: true, ["offset": .floats([1]), "scale": .floats([0.1])]),
+        node("Concat", ["flat", "scaled"], ["features"], ml: false, ["axis": .integer(1)]),
+        node(
+          "LinearRegressor", ["features"], ["y"], ml: true,
+          ["coefficients": .floats([coefficient, -2, 3]), "intercepts": .floats([0.25])]),
+      ],
+      initializers: ["shape": ConstantTensor(.int64, Shape(2), [Int64(-1), 2])])
+  }
+
+  private func score(_ plan: GraphPlan, _ words: [String], _ x: [Float]) throws -> [Float] {
+    let tile = Tile(signature: plan.signature, capacity: words.count)
+    for (row, word) in words.enumerated() {
+      var word = word
+      tile.input(0).assumingMemoryBound(to: TextRef.self)[row] = word.withUTF8 {
+        tile.texts.store(UnsafeRawBufferPointer($0))
+      }
+      tile.input(1).assumingMemoryBound(to: Float.self)[row] = x[row]
+    }
+    try plan.score(tile, rows: 0..<words.count, scratch: plan.makeScratch())
+    return Array(UnsafeBufferPointer(start: tile.output(0).assumingMemoryBound(to: Float.self), count: words.count))
+  }
+
+  @Test("a linear model behind encoders is one step")
+  func oneStep() throws {
+    let plan = try GraphPlanner.plan(
+      graph(zeros: 1), featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: true))
+    #expect(plan.steps.count == 1)
+    #expect(try score(plan, ["no", "yes", "maybe", ""], [1, 1, 11, 1]) == [0.75, -1.75, 3.25, 0.25])
+  }
+
+  @Test("weights that are not finite are multiplied with every feature")
+  func infinite() throws {
+    let plan = try GraphPlanner.plan(
+      graph(zeros: 1, coefficient: .infinity), featureNames: nil,
+      options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: true))
+    #expect(plan.steps.count == 2)
+    let scores = try score(plan, ["no", "yes"], [1, 1])
+    #expect(scores[0] == .infinity && scores[1].isNaN)
+  }
+
+  @Test("a refused category is refused with the operator's own words")
+  func refused() throws {
+    for rewrites in [true, false] {
+      let plan = try GraphPlanner.plan(
+        graph(zeros: 0), featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: rewrites))
+      #expect(try score(plan, ["no", "yes"], [1, 1]) == [0.75, -1.75])
+      let error = #expect(throws: Status.self) { try score(plan, ["no", "maybe"], [1, 1]) }
+      #expect(error?.code == .invalidArgument)
+      #expect(
+        error?.message.contains("OneHotEncoder node 'onehotencoder': element 1 of input 0 is in no category") == true)
+    }
+  }
+}

@@ -1,0 +1,303 @@
+import MartletCore
+
+@testable import MartletEngine
+
+/// A made-up pipeline: columns of texts and numbers, encoders and arithmetic as exporters write them, and a model behind.
+struct RandomPipeline {
+  private(set) var graph: Graph
+  private var numbers: SplitMix
+  private var nodes: [GraphNode] = []
+  private var initializers: [String: ConstantTensor] = [:]
+  private var inputs: [Graph.Value] = []
+  private var next = 0
+  /// Feature blocks and their widths.
+  private var blocks: [(name: String, width: Int)] = []
+
+  /// Words that encoders know, and others: the empty text, short and long ones, ones of a common beginning.
+  static let words: [String] =
+    ["", "a", "ab", "abc", "abcd", "abcdefgh", "abcdefghi", "no", "yes", "naïve 🦜", "unknown", "never seen"]
+    + (0..<6).map { "category number \($0) of a long list of names" }
+    + (0..<4).map { String(repeating: "long ", count: 13) + "\($0)" + String(repeating: "tail", count: 5) }
+
+  init(seed: UInt64) {
+    numbers = SplitMix(seed)
+    graph = Graph(inputs: [], outputs: [], nodes: [])
+    for _ in 0..<(1 + numbers.below(3)) { addTexts() }
+    for _ in 0..<(1 + numbers.below(2)) { addNumbers() }
+    if numbers.below(3) == 0 { addWholeNumbers() }
+    blocks.shuffle(using: &numbers)
+    let features = concat(blocks)
+    let outputs = addModel(features)
+    graph = Graph(
+      inputs: inputs, outputs: outputs.map { Graph.Value(name: $0, type: nil, shape: nil) }, nodes: nodes,
+      initializers: initializers)
+  }
+
+  // MARK: Nodes
+
+  private mutating func name(_ prefix: String) -> String {
+    next += 1
+    return "\(prefix)\(next)"
+  }
+
+  private mutating func node(
+    _ opType: String, _ inputs: [String], _ attributes: [String: AttributeValue] = [:], ml: Bool = false
+  ) -> String {
+    let output = name(opType.lowercased())
+    nodes.append(
+      GraphNode(
+        opType: opType, domain: ml ? "ai.onnx.ml" : "", opset: ml ? 3 : 15, inputs: inputs, outputs: [output],
+        attributes: attributes))
+    return output
+  }
+
+  private mutating func constant<T: BitwiseCopyable>(_ type: ElementType, _ shape: Shape, _ values: [T]) -> String {
+    let own = name("constant")
+    initializers[own] = ConstantTensor(type, shape, values)
+    return own
+  }
+
+  private mutating func concat(_ blocks: [(name: String, width: Int)]) -> (name: String, width: Int) {
+    let width = blocks.reduce(0) { $0 + $1.width }
+    if blocks.count == 1 { return blocks[0] }
+    return (node("Concat", blocks.map(\.name), ["axis": .integer(1)]), width)
+  }
+
+  private mutating func float() -> Float {
+    switch numbers.below(8) {
+    case 0: 0
+    case 1: -0.0
+    case 2: 1
+    default: Float(Double(Int64(bitPattern: numbers.next() >> 40)) / 4_000_000 - 2)
+    }
+  }
+
+  private mutating func floats(_ count: Int) -> [Float] { (0..<count).map { _ in float() } }
+
+  // MARK: Columns
+
+  private mutating func addTexts() {
+    let width = 1 + numbers.below(3)
+    let input = name("text")
+    inputs.append(Graph.Value(name: input, type: .text, shape: [nil, width]))
+    var columns: [String] = []
+    for column in 0..<width {
+      let index = constant(.int64, Shape(1), [Int64(column)])
+      var value =
+        width == 1 && numbers.below(2) == 0
+        ? input
+        : node(numbers.below(2) == 0 ? "Gather" : "ArrayFeatureExtractor", [input, index], ["axis": .integer(1)])
+      if nodes.last?.opType == "ArrayFeatureExtractor", nodes.last?.outputs == [value] {
+        nodes[nodes.count - 1].domain = "ai.onnx.ml"
+        nodes[nodes.count - 1].opset = 3
+        nodes[nodes.count - 1].attributes = [:]
+      }
+      if numbers.below(2) == 0 { value = imputed(value) }
+      columns.append(value)
+    }
+    for column in columns { addEncoded(column) }
+    if numbers.below(3) == 0 { addEncoded(columns[0]) }
+  }
+
+  /// The most frequent text in place of the empty one, as exporters write it.
+  private mutating func imputed(_ value: String) -> String {
+    let isMissing = node(
+      "Cast",
+      [
+        node(
+          "LabelEncoder", [value],
+          [
+            "keys_strings": .texts(ConstantTensor(strings: [""])), "values_int64s": .integers([1]),
+            "default_int64": .integer(0),
+          ], ml: true)
+      ], ["to": .integer(9)])
+    let own = name("constant")
+    initializers[own] = ConstantTensor(strings: [Self.words[1 + numbers.below(8)]], Shape(1, 1))
+    return node("Where", [isMissing, own, value])
+  }
+
+  private mutating func categories() -> [String] {
+    var words = Self.words
+    words.shuffle(using: &numbers)
+    return Array(words.prefix(1 + numbers.below(words.count - 4)))
+  }
+
+  private mutating func addEncoded(_ column: String) {
+    let categories = categories()
+    let texts = AttributeValue.texts(ConstantTensor(strings: categories))
+    switch numbers.below(4) {
+    case 0:
+      // Target encoding: a number for each category.
+      let values = floats(categories.count)
+      let encoded = node(
+        "LabelEncoder", [column],
+        ["keys_strings": texts, "values_floats": .floats(values), "default_float": .float(float())], ml: true)
+      blocks.append((encoded, 1))
+    case 1:
+      // Ordinal numbers, cast.
+      let encoded = node(
+        "LabelEncoder", [column],
+        [
+          "keys_strings": texts, "values_int64s": .integers((0..<Int64(categories.count)).map { $0 }),
+          "default_int64": .integer(-1),
+        ], ml: true)
+      let shape = constant(.int64, Shape(2), [Int64(-1), 1])
+      blocks.append((node("Cast", [node("Reshape", [encoded, shape])], ["to": .integer(1)]), 1))
+    default:
+      let encoded = node("OneHotEncoder", [column], ["cats_strings": texts, "zeros": .integer(1)], ml: true)
+      var width = categories.count
+      let shape = constant(.int64, Shape(2), [Int64(-1), Int64(width)])
+      var flat = node("Reshape", [encoded, shape])
+      if width > 2, numbers.below(3) == 0 {
+        // A selection of features, or all but the first.
+        let kept = (1..<Int64(width)).filter { _ in numbers.below(3) > 0 }
+        if !kept.isEmpty {
+          flat = node("ArrayFeatureExtractor", [flat, constant(.int64, Shape(kept.count), kept)], ml: true)
+          width = kept.count
+        }
+      }
+      if numbers.below(3) == 0 {
+        // Scaled, which leaves no zeros.
+        let offset = AttributeValue.floats(floats(width))
+        flat = node("Scaler", [flat], ["offset": offset, "scale": .floats(floats(width))], ml: true)
+      }
+      blocks.append((flat, width))
+    }
+  }
+
+  private mutating func addNumbers() {
+    let isMatrix = numbers.below(2) == 0
+    let width = 1 + numbers.below(12)
+    var block: (name: String, width: Int)
+    if isMatrix {
+      let input = name("number")
+      inputs.append(Graph.Value(name: input, type: .float32, shape: [nil, width]))
+      block = (input, width)
+    } else {
+      let names = (0..<width).map { _ in name("number") }
+      for own in names { inputs.append(Graph.Value(name: own, type: .float32, shape: [nil, 1])) }
+      block = concat(names.map { ($0, 1) })
+    }
+    for _ in 0..<numbers.below(4) { block.name = arithmetic(block.name, block.width) }
+    if block.width > 2, numbers.below(4) == 0 {
+      let kept = (0..<Int64(block.width)).filter { _ in numbers.below(2) == 0 }
+      if !kept.isEmpty {
+        let index = constant(.int64, Shape(kept.count), kept)
+        block = (node("ArrayFeatureExtractor", [block.name, index], ml: true), kept.count)
+      }
+    }
+    blocks.append(block)
+  }
+
+  private mutating func arithmetic(_ value: String, _ width: Int) -> String {
+    let isSpread = numbers.below(3) == 0
+    let count = isSpread ? 1 : width
+    switch numbers.below(8) {
+    case 0:
+      return node(
+        "Imputer", [value],
+        ["imputed_value_floats": .floats(floats(count)), "replaced_value_float": .float(.nan)], ml: true)
+    case 1:
+      return node(
+        "Imputer", [value],
+        ["imputed_value_floats": .floats(floats(count)), "replaced_value_float": .float(float())], ml: true)
+    case 2:
+      return node("Scaler", [value], ["offset": .floats(floats(count)), "scale": .floats(floats(width))], ml: true)
+    case 3:
+      let low = constant(.float32, Shape(), [Float(-1)])
+      return node("Clip", [value, low, constant(.float32, Shape(), [Float(1.5)])])
+    default:
+      let operation = ["Add", "Sub", "Mul", "Div"][numbers.below(4)]
+      let other = constant(.float32, Shape(1, count), floats(count))
+      return node(operation, numbers.below(2) == 0 ? [value, other] : [other, value])
+    }
+  }
+
+  private mutating func addWholeNumbers() {
+    let input = name("whole")
+    inputs.append(Graph.Value(name: input, type: .int64, shape: [nil, 1]))
+    if numbers.below(2) == 0 {
+      let categories = (0..<Int64(2 + numbers.below(6))).map { $0 * 2 - 3 }
+      let encoded = node("OneHotEncoder", [input], ["cats_int64s": .integers(categories)], ml: true)
+      let shape = constant(.int64, Shape(2), [Int64(-1), Int64(categories.count)])
+      blocks.append((node("Reshape", [encoded, shape]), categories.count))
+    }
+    if numbers.below(2) == 0 {
+      blocks.append((node("Cast", [input], ["to": .integer(1)]), 1))
+    } else {
+      let scale = AttributeValue.floats([float()])
+      blocks.append((node("Scaler", [input], ["offset": .floats([float()]), "scale": scale], ml: true), 1))
+    }
+  }
+
+  // MARK: Models
+
+  private mutating func addModel(_ features: (name: String, width: Int)) -> [String] {
+    switch numbers.below(5) {
+    case 0, 1:
+      let targets = 1 + numbers.below(4)
+      let labels = targets == 1 ? 2 : targets
+      let intercepts = numbers.below(4) == 0 && targets > 1 ? [] : floats(targets)
+      let output = [name("label"), name("scores")]
+      nodes.append(
+        GraphNode(
+          opType: "LinearClassifier", domain: "ai.onnx.ml", opset: 1, inputs: [features.name], outputs: output,
+          attributes: [
+            "coefficients": .floats(floats(targets * features.width)), "intercepts": .floats(intercepts),
+            "classlabels_ints": .integers((0..<Int64(labels)).map { $0 }),
+            "post_transform": .text(["NONE", "LOGISTIC", "SOFTMAX"][numbers.below(3)]),
+          ]))
+      return [output[0], node("Normalizer", [output[1]], ["norm": .text("L1")], ml: true)]
+    case 2:
+      let targets = 1 + numbers.below(3)
+      return [
+        node(
+          "LinearRegressor", [features.name],
+          [
+            "coefficients": .floats(floats(targets * features.width)), "intercepts": .floats(floats(targets)),
+            "targets": .integer(Int64(targets)),
+          ], ml: true)
+      ]
+    case 3:
+      let hidden = 1 + numbers.below(40)
+      let weights = constant(.float32, Shape(features.width, hidden), floats(features.width * hidden))
+      let sums = node(
+        "Add", [node("MatMul", [features.name, weights]), constant(.float32, Shape(hidden), floats(hidden))])
+      let active = node(["Relu", "Sigmoid", "Tanh", "Softmax"][numbers.below(4)], [sums])
+      return [node("Gemm", [active, constant(.float32, Shape(hidden, 2), floats(hidden * 2))])]
+    default: return [features.name]
+    }
+  }
+
+  // MARK: Rows
+
+  /// Fills rows with known and unknown texts, missing, infinite and usual numbers.
+  static func fill(_ tile: Tile, _ signature: ModelSignature, rows: Int, seed: UInt64) {
+    var numbers = SplitMix(seed)
+    let reals: [Float] = [.nan, .infinity, -.infinity, 0, -0.0, 1, -1, 0.5, 3.25, 1e-37, -1e-37, 1e38, -1e38, 2, 7]
+    for (index, input) in signature.inputs.enumerated() {
+      for element in 0..<(rows * input.width) {
+        switch input.type {
+        case .text:
+          var word = words[numbers.below(words.count)]
+          tile.input(index).assumingMemoryBound(to: TextRef.self)[element] = word.withUTF8 {
+            tile.texts.store(UnsafeRawBufferPointer($0))
+          }
+        case .int64:
+          tile.input(index).assumingMemoryBound(to: Int64.self)[element] =
+            numbers.below(20) == 0 ? Int64(bitPattern: numbers.next()) : Int64(numbers.below(14)) - 5
+        default:
+          tile.input(index).assumingMemoryBound(to: Float.self)[element] =
+            numbers.below(3) == 0
+            ? reals[numbers.below(reals.count)] : Float(Int64(bitPattern: numbers.next()) >> 40) / 300_000
+        }
+      }
+    }
+    tile.rows = rows
+  }
+}
+
+extension SplitMix {
+  /// A number of `0..<bound`.
+  mutating func below(_ bound: Int) -> Int { Int(next() >> 33) % bound }
+}
