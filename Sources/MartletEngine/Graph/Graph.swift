@@ -9,17 +9,31 @@ public struct Graph: Sendable {
     public var type: ElementType?
     /// Nil where the file does not say; a dimension is nil where it is open.
     public var shape: [Int?]?
+    /// Of an output, the value of the graph that it shows; nil: the one of its own name.
+    public var source: String?
+    /// Of an output, what it means; nil where that is for the planner to find out.
+    public var role: OutputRole?
+    /// Of an output with a role, its classes.
+    public var classes: ClassLabels?
 
-    public init(name: String, type: ElementType?, shape: [Int?]?) {
+    public init(
+      name: String, type: ElementType?, shape: [Int?]?, source: String? = nil, role: OutputRole? = nil,
+      classes: ClassLabels? = nil
+    ) {
       self.name = name
       self.type = type
       self.shape = shape
+      self.source = source
+      self.role = role
+      self.classes = classes
     }
   }
 
   /// What a caller gives, in the order of the file; values that have an initializer are not among them.
   public var inputs: [Value]
   public var outputs: [Value]
+  /// Outputs that the graph has for those who ask for them.
+  public var furtherOutputs: [Value] = []
   public var nodes: [GraphNode]
   public var initializers: [String: ConstantTensor]
   /// Version of the operator set for each domain, the default domain under the empty name.

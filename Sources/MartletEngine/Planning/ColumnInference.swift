@@ -81,7 +81,7 @@ struct ColumnInference {
     let output = node.outputs.first ?? ""
     let first = known.first ?? nil
     switch node.opType {
-    case "Identity": origins[output] = first
+    case "Identity", "MissingValue": origins[output] = first
     case "Reshape", "Flatten", "Squeeze", "Unsqueeze":
       if let first, rowWidth(output) == first.count { origins[output] = first } else { refuse(first) }
     case "Cast":
@@ -99,10 +99,20 @@ struct ColumnInference {
       handle(first)
       if let first { origins[output] = first.map { Origin(column: $0.column, mayBeMissing: false, isUnchanged: true) } }
     case "LabelEncoder": encode(node, first)
+    case "CategoryCode":
+      handle(first)
+      if let first {
+        switch node.attributes["categories"] {
+        case .texts(let texts)?: setCategories(.text(texts.strings), first, replaces: true)
+        case .integers(let integers)?: setCategories(.integer(integers), first, replaces: true)
+        default: break
+        }
+      }
     case "OneHotEncoder": encodeOneHot(node, first)
     case "IsNaN": handle(first)
     case "LightGBMInput": readForLightGBM(node, known)
     case "Where", "Shape", "Equal": mixed(node, known)
+    case "XGBoostLinear": handle(first)
     case "TreeEnsembleClassifier", "TreeEnsembleRegressor", "TreeEnsemble":
       if Self.hasRuleForMissing(node) { handle(first) } else { refuse(first) }
     default:

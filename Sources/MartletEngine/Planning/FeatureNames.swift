@@ -1,7 +1,26 @@
 /// Names of a model's features that its file carries.
 package enum FeatureNames {
   /// The key under which exporters and users put a JSON array of names.
-  static let key = "feature_names"
+  package static let key = "feature_names"
+
+  /// `names` as the JSON array that is kept under the key.
+  package static func list(_ names: [String]) -> String {
+    var text = "["
+    for (index, name) in names.enumerated() {
+      text += index == 0 ? "\"" : ", \""
+      for scalar in name.unicodeScalars {
+        switch scalar {
+        case "\"", "\\": text += "\\" + String(scalar)
+        case _ where scalar.value < 0x20:
+          let digits = String(scalar.value, radix: 16)
+          text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        default: text.unicodeScalars.append(scalar)
+        }
+      }
+      text += "\""
+    }
+    return text + "]"
+  }
 
   /// The names in a model's metadata, or nil when there are none or they are not a JSON array of texts.
   static func inMetadata(_ metadata: [String: String]) -> [String]? {

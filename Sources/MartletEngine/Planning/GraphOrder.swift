@@ -48,7 +48,8 @@ struct GraphOrder {
     var bindings: [OutputBinding] = []
     var names: Set<String> = []
     for (index, output) in graph.outputs.enumerated() {
-      guard let producer = producers[output.name] else {
+      let value = output.source ?? output.name
+      guard let producer = producers[value] else {
         throw ModelError("output '\(output.name)' of the graph is made by no node")
       }
       let node = producer < 0 ? nil : graph.nodes[producer]
@@ -58,7 +59,7 @@ struct GraphOrder {
           bindings.append(OutputBinding(name: "\(output.name)_\(element)", value: value, index: index))
         }
       } else {
-        bindings.append(OutputBinding(name: output.name, value: output.name, index: index))
+        bindings.append(OutputBinding(name: output.name, value: value, index: index))
       }
     }
     for binding in bindings where !names.insert(binding.name).inserted {

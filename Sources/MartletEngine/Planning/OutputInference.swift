@@ -25,7 +25,11 @@ struct OutputInference {
     var output = ModelSignature.Output(name: binding.name, type: type, shape: shape, role: .other)
     let isLabelType = type == .text || type == .int64 || type == .int32
     let isFloat = type == .float32 || type == .float64
-    if isLabelType, Self.labelNames.contains(binding.name) || classes(of: binding.value) != nil {
+    let declared = run.graph.outputs[binding.index]
+    if let role = declared.role {
+      output.role = role
+      output.classes = declared.classes
+    } else if isLabelType, Self.labelNames.contains(binding.name) || classes(of: binding.value) != nil {
       output.role = .label
       output.classes = classes(of: binding.value).flatMap { Self.classes($0, as: type) }
     } else if isFloat, source.node?.opType == "ZipMap" {

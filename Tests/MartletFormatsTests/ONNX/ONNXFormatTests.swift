@@ -139,7 +139,7 @@ struct ONNXFormatTests {
       }
     }
     expectRefusal(refusal([]) ?? "", "the file is empty")
-    expectRefusal(refusal(Array("{\"learner\"".utf8)) ?? "", "7b 22", "none of the formats", "onnx")
+    expectRefusal(refusal(Array("[1, 2]".utf8)) ?? "", "5b 31", "none of the formats", "onnx", "xgboost")
     expectRefusal(changed { $0.irVersion = nil }, "ir_version is missing")
     expectRefusal(changed { $0.irVersion = 99 }, "ir_version is 99", "3 to 14")
     expectRefusal(changed { $0.opsets = [("", 6)] }, "version 6", "the default domain", "7 to 28")

@@ -98,7 +98,8 @@ struct MemberSet<Value: TreeValue>: Sendable {
 
   /// The set of categories `members`; a value above -1 and below 0 is category 0 when `zeroFromBelow`, or else none.
   init(categories members: [Int64], zeroFromBelow: Bool) {
-    whole = members.sorted()
+    // What is in order already is not copied.
+    whole = zip(members, members.dropFirst()).allSatisfy { $0 <= $1 } ? members : members.sorted()
     exact = []
     least = zeroFromBelow ? Value(-1).nextUp : 0
   }
