@@ -13,11 +13,9 @@ struct OutputInference {
 
   private static let labelNames: Set<String> = ["label", "output_label"]
   private static let probabilityNames: Set<String> = ["probabilities", "output_probability", "probability"]
-  private static let classifiers: Set<String> = [
-    "TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier", "LightGBMClassifier",
-  ]
+  private static let classifiers: Set<String> = ["TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier"]
   private static let regressors: Set<String> = [
-    "TreeEnsembleRegressor", "LinearRegressor", "SVMRegressor", "TreeEnsemble", "LightGBMRegressor",
+    "TreeEnsembleRegressor", "LinearRegressor", "SVMRegressor", "TreeEnsemble",
   ]
 
   func output(_ binding: OutputBinding, type: ElementType, shape: [Int]) -> ModelSignature.Output {
@@ -86,7 +84,7 @@ struct OutputInference {
     let (node, output) = source(of: value)
     guard let node, output == 0 else { return nil }
     switch node.opType {
-    case "TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier", "LightGBMClassifier": return Self.labels(node)
+    case "TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier": return Self.labels(node)
     case "ArrayFeatureExtractor", "Gather":
       guard isArgMax(node.inputs[1]) else { return nil }
       return run.constant(node.inputs[0]).flatMap(Self.labels)

@@ -11,6 +11,8 @@ struct LightGBMGraph {
     static let numbers = "feature numbers"
     static let leaves = "tree leaves"
     static let margins = "tree margins"
+    static let label = "objective label"
+    static let values = "objective values"
   }
 
   private let model: LightGBMModel
@@ -34,15 +36,16 @@ struct LightGBMGraph {
     return categories
   }
 
-  /// `margins` and `leaves` are outputs beside those of the objective; what nobody asks for is not computed.
-  func graph(margins: Bool = false, leaves: Bool = false) -> Graph {
+  func graph() -> Graph {
     var graph = Graph(inputs: [], outputs: [], nodes: [], opsets: [Self.domain: 1], producer: "LightGBM")
     graph.metadata["format_version"] = model.version
     addInput(to: &graph)
-    addTrees(to: &graph, numbersLeaves: leaves)
+    addTrees(to: &graph)
     addObjective(to: &graph)
-    if margins { graph.outputs.append(.init(name: Value.margins, type: nil, shape: nil)) }
-    if leaves { graph.outputs.append(.init(name: Value.leaves, type: nil, shape: nil)) }
+    graph.furtherOutputs = [
+      .init(name: "margin", type: .float64, shape: nil, source: Value.margins, role: .other),
+      .init(name: "leaf", type: .int64, shape: nil, source: Value.leaves, role: .other),
+    ]
     return graph
   }
 
@@ -77,7 +80,7 @@ struct LightGBMGraph {
       var input = numberNames.count == 1 ? numberNames[0] : "features"
       while texts.contains(where: { $0.name == input }) { input += "_" }
       graph.inputs.append(.init(name: input, type: .float64, shape: [nil, numberNames.count]))
-      graph.metadata["feature_names"] = Self.json(numberNames)
+      graph.metadata[FeatureNames.key] = FeatureNames.list(numberNames)
       node.inputs.append(input)
     }
     for (index, text) in texts.enumerated() {
@@ -93,33 +96,14 @@ struct LightGBMGraph {
     graph.nodes.append(node)
   }
 
-  private static func json(_ names: [String]) -> String {
-    var text = "["
-    for name in names {
-      text += text.utf8.count == 1 ? "\"" : ",\""
-      for scalar in name.unicodeScalars {
-        switch scalar {
-        case "\"", "\\": text += "\\\(scalar)"
-        case _ where scalar.value < 0x20:
-          text += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-        default: text.unicodeScalars.append(scalar)
-        }
-      }
-      text += "\""
-    }
-    return text + "]"
-  }
-
   // MARK: Trees
 
-  private func addTrees(to graph: inout Graph, numbersLeaves: Bool) {
+  private func addTrees(to graph: inout Graph) {
     let linear = model.trees.linear
-    var outputs = [linear.isPresent ? "" : Value.margins]
-    if linear.isPresent || numbersLeaves { outputs.append(Value.leaves) }
     graph.nodes.append(
       GraphNode(
         opType: "TreeEnsemble", domain: Self.domain, opset: 1, inputs: [Value.readings],
-        outputs: outputs,
+        outputs: [linear.isPresent ? "" : Value.margins, Value.leaves],
         attributes: ["ensemble": .ensemble(model.trees.ensemble)]))
     guard linear.isPresent else { return }
     func doubles(_ values: [Double]) -> AttributeValue {
@@ -142,14 +126,9 @@ struct LightGBMGraph {
 
   private func addObjective(to graph: inout Graph) {
     let isClassifier = model.objective.isClassifier
-    let outputs = (isClassifier ? ["label", "probabilities"] : ["value"]).map { output in
-      var name = output
-      while graph.inputs.contains(where: { $0.name == name }) { name += "_" }
-      return name
-    }
     var node = GraphNode(
       opType: isClassifier ? "LightGBMClassifier" : "LightGBMRegressor", domain: Self.domain, opset: 1,
-      inputs: [Value.margins], outputs: outputs)
+      inputs: [Value.margins], outputs: isClassifier ? [Value.label, Value.values] : [Value.values])
     var sigmoid: Double?
     let name: String
     switch model.objective {
@@ -167,8 +146,18 @@ struct LightGBMGraph {
     if model.averagesOutput {
       node.attributes["iterations"] = .integer(Int64(model.trees.ensemble.roots.count / model.outputs))
     }
-    if isClassifier { node.attributes["classlabels_int64s"] = .integers((0..<Int64(max(2, model.outputs))).map { $0 }) }
+    let labels = Array(0..<Int64(max(2, model.outputs)))
+    if isClassifier { node.attributes["classlabels_int64s"] = .integers(labels) }
     graph.nodes.append(node)
-    for output in node.outputs { graph.outputs.append(.init(name: output, type: nil, shape: nil)) }
+    guard isClassifier else {
+      graph.outputs = [.init(name: "value", type: .float64, shape: nil, source: Value.values, role: .value)]
+      return
+    }
+    graph.outputs = [
+      .init(name: "label", type: .int64, shape: nil, source: Value.label, role: .label, classes: .integer(labels)),
+      .init(
+        name: "probabilities", type: .float64, shape: nil, source: Value.values, role: .probability,
+        classes: .integer(labels)),
+    ]
   }
 }

@@ -102,6 +102,21 @@ struct LightGBMFormatTests {
 
   private typealias ModelPlan = any ScoringPlan
 
+  @Test("margins and leaves are outputs for those who ask for them")
+  func furtherOutputs() throws {
+    let bytes = Array(LightGBMText.small("objective=regression", "objective=binary sigmoid:1").utf8)
+    let plan = try bytes.withUnsafeBytes { try ModelLoader.load(bytes: $0, furtherOutputs: ["leaf", "margin"]) }.plan
+    #expect(plan.signature.outputs.map(\.name) == ["label", "probabilities", "leaf", "margin"])
+    let tile = Tile(signature: plan.signature, capacity: 1)
+    for (index, value) in [2.5, 0, 7.0].enumerated() {
+      tile.input(0).assumingMemoryBound(to: Double.self)[index] = value
+    }
+    tile.rows = 1
+    try plan.score(tile, rows: 0..<1, scratch: plan.makeScratch())
+    #expect((0..<2).map { tile.output(2).assumingMemoryBound(to: Int64.self)[$0] } == [2, 0])
+    #expect(tile.output(3).assumingMemoryBound(to: Double.self)[0] == 100.25)
+  }
+
   @Test("linear leaves add coefficient by coefficient, and give their plain value where a number is missing")
   func linear() throws {
     let linear = """

@@ -1,8 +1,8 @@
 import Foundation
 import MartletCore
-import MartletEngine
 import Testing
 
+@testable import MartletEngine
 @testable import MartletFormats
 
 /// Models in LightGBM's text against the answers of the library itself, from the directory that MARTLET_LIGHTGBM names
@@ -54,7 +54,7 @@ struct LightGBMGoldenTests {
   }
 
   @Test(
-    "margins, leaves and predictions are the library's, bit for bit, whatever the batch",
+    "margins, leaves and predictions are the library's, bit for bit, in every plan kind and batch",
     .enabled(if: file != nil, "MARTLET_LIGHTGBM is not set"))
   func compare() throws {
     let data = try Data(contentsOf: #require(Self.file), options: .alwaysMapped)
@@ -73,9 +73,17 @@ struct LightGBMGoldenTests {
   }
 
   private func compare(_ one: Case, _ bytes: UnsafeRawBufferPointer) throws {
-    var reader = LightGBMReader(UnsafeRawBufferPointer(rebasing: bytes[one.model]))
-    let graph = LightGBMGraph(try reader.read()).graph(margins: true, leaves: true)
-    let plan = try GraphPlanner.plan(graph, featureNames: nil)
+    for kind in TreePlanKinds.names {
+      let model = try ModelLoader.load(
+        bytes: UnsafeRawBufferPointer(rebasing: bytes[one.model]), furtherOutputs: ["margin", "leaf"],
+        planning: PlanningOptions(measuringNanoseconds: 0, treePlan: kind))
+      try compare(one, bytes, model.plan, kind)
+    }
+  }
+
+  private func compare(_ one: Case, _ bytes: UnsafeRawBufferPointer, _ plan: any ScoringPlan, _ kind: String) throws {
+    var one = one
+    one.name += ", plan kind \(kind)"
     let signature = plan.signature
     try #require(signature.inputs.count == 1 && signature.inputs[0].width == one.features)
     let tile = Tile(signature: signature, capacity: one.rows)
@@ -98,10 +106,10 @@ struct LightGBMGoldenTests {
     _ one: Case, _ bytes: UnsafeRawBufferPointer, _ signature: ModelSignature, _ tile: Tile
   ) throws {
     func output(_ name: String) throws -> Int { try #require(signature.outputs.firstIndex { $0.name == name }) }
-    let margins = tile.output(try output("tree margins"))
+    let margins = tile.output(try output("margin"))
     #expect(
       Self.difference(margins, bytes, one.marginsAt, one.rows * one.margins) == nil, "margins of \(one.name)")
-    let leaves = UnsafeRawBufferPointer(start: tile.output(try output("tree leaves")), count: 8 * one.rows * one.trees)
+    let leaves = UnsafeRawBufferPointer(start: tile.output(try output("leaf")), count: 8 * one.rows * one.trees)
     #expect(leaves.elementsEqual(bytes[one.leavesAt..<one.end]), "leaves of \(one.name)")
     guard let label = signature.outputs.firstIndex(where: { $0.role == .label }) else {
       let values = tile.output(try output("value"))
