@@ -2,16 +2,20 @@
 #
 #   SWIFT   how to call the Swift toolchain (default: swift)
 #   COUNT   how many streams `make fuzz` makes (default: 1000000)
+#   MINUTES how long `make fuzz-loaders` takes for each loader (default: 15)
+#   MODELS  how many models of each library `make prove-native` compares (default: 100000)
 #   PREFIX  where `make deploy` installs (default: /opt/martlet)
 
 SWIFT ?= swift
 COUNT ?= 1000000
 PREFIX ?= /opt/martlet
+MINUTES ?= 15
+MODELS ?= 100000
 export SWIFT PREFIX
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build release test integration demo bench protos models deploy rollback format lint \
-        test-asan test-tsan fuzz clean
+        test-asan test-tsan fuzz fuzz-loaders prove-native clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +83,14 @@ test-tsan: ## Run the transport, batching and server tests under ThreadSanitizer
 fuzz: ## Feed a million mutated calls to the decoders and services; COUNT=… for another number
 	scripts/setup --quiet build
 	Fuzz/run $(COUNT)
+
+fuzz-loaders: ## libFuzzer against the loaders of model files, MINUTES=… each
+	scripts/setup --quiet build
+	Fuzz/loaders $(MINUTES)
+
+prove-native: ## MODELS random models of each booster's own format against its library, bit for bit
+	scripts/setup --quiet build
+	scripts/prove-native $(MODELS)
 
 clean: ## Remove everything that was built or generated, except the Python environment
 	rm -rf .build .build-* out
