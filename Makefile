@@ -14,7 +14,7 @@ MODELS ?= 100000
 export SWIFT PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build release test integration demo bench protos models deploy rollback format lint \
+.PHONY: help setup build release test integration demo bench bench-rpc protos models deploy rollback format lint \
         test-asan test-tsan fuzz fuzz-loaders prove-native clean
 
 help: ## List the targets
@@ -48,6 +48,13 @@ bench: ## Measure against a C epoll echo; writes docs/performance.md and Benchma
 	$(SWIFT) build -c release --product martlet
 	$(MAKE) --no-print-directory -C Benchmarks
 	Benchmarks/run
+
+bench-rpc: ## Measure the RPC core against the echo and a Go server; writes docs/performance.md and Benchmarks/rpc-results.json
+	scripts/setup --quiet build test
+	scripts/python-env
+	$(SWIFT) build -c release --product martlet
+	$(MAKE) --no-print-directory -C Benchmarks all go
+	.venv/bin/python Benchmarks/rpc
 
 protos: ## Write the protobuf-c code of Protos/ into Sources/CProtos
 	scripts/setup --quiet build

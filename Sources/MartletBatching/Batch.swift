@@ -53,6 +53,8 @@ public final class Batch: @unchecked Sendable {
   public internal(set) var scoringBegan = MonotonicTime(nanoseconds: 0)
   public internal(set) var scoringNanoseconds: UInt64 = 0
   public internal(set) var scoredRows = 0
+  /// When the last row was scored and answering began.
+  public internal(set) var scoringEnded = MonotonicTime(nanoseconds: 0)
 
   /// What the tile's growth was charged to, and how many bytes.
   private var budget: MemoryBudget?

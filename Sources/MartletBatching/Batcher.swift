@@ -8,13 +8,16 @@ public protocol BatchConsumer: AnyObject {
 }
 
 /// Room for a call's rows in a batch: rows `firstRow...` of the tile are the caller's to fill before `commit`.
+///
+/// Valid until it is committed or abandoned, which comes before anything else happens to its lane: until then the lane
+/// holds the batch.
 public struct Reservation {
-  public let batch: Batch
+  public unowned(unsafe) let batch: Batch
+  public unowned(unsafe) let tile: Tile
   public let firstRow: Int
   public let rows: Int
   /// Where the texts of this call begin.
   let texts: TextHeap.Position
-  public var tile: Tile { batch.tile }
 }
 
 /// Gathers the rows that a round brings and scores them, one batch a model, when the round ends.
@@ -99,7 +102,8 @@ public final class Batcher {
       lane.isActive = true
       active.append(lane)
     }
-    return Reservation(batch: batch, firstRow: first, rows: rows, texts: batch.tile.texts.position)
+    return Reservation(
+      batch: batch, tile: batch.tile, firstRow: first, rows: rows, texts: batch.tile.texts.position)
   }
 
   /// Takes the last reservation back, its texts with it.
@@ -263,7 +267,8 @@ public final class Batcher {
     lane.statistics.rows.add(UInt64(batch.scoredRows))
     statistics.score.observe(batch.scoringNanoseconds)
     let began = MonotonicTime.now()
-    for index in batch.calls.indices {
+    batch.scoringEnded = began
+    for index in 0..<batch.calls.count {
       let call = batch.calls[index]
       statistics.queue.observe(batch.scoringBegan.nanoseconds(since: call.arrived))
       if call.outcome == .expired { statistics.refusedDeadline.add() }

@@ -16,6 +16,8 @@ public final class RPCServer: ReactorHandler, Responder {
     var spoken: SniffedProtocol?
     var ttrpc = TTRPCServerConnection()
     var callsInFlight = 0
+    /// The route of the last call: callers mostly stay with a method.
+    var route = -1
     var callsInRound = 0
     var round: UInt64 = 0
     /// The peer has sent its last byte: the connection ends with its last answer.
@@ -82,7 +84,7 @@ public final class RPCServer: ReactorHandler, Responder {
     if connections[slot].callsInFlight > 0 {
       for call in calls.calls(connection: handle.slot, generation: handle.generation) {
         services[Int(call.service)].cancel(call.id)
-        end(call.id, .cancelled)
+        end(call.id, .cancelled, .now())
       }
     }
     connections[slot].peer = nil
@@ -163,7 +165,11 @@ public final class RPCServer: ReactorHandler, Responder {
       statistics.recordUnknown(code: code, nanoseconds: 0)
       write(handle, TTRPCResponse.failure(stream: stream, Status(code, message)))
     }
-    if let plain = TTRPCRequest(plain: data), let route = router.route(service: plain.service, method: plain.method) {
+    if let plain = TTRPCRequest(plain: data),
+      let route = router.route(
+        service: plain.service, method: plain.method, guess: connections[Int(handle.slot)].route)
+    {
+      connections[Int(handle.slot)].route = route.entry
       return begin(handle, stream, route, timeout: plain.timeoutNanoseconds, plain.payload)
     }
     switch MessageGuard.check(data, requestDescriptor) {
@@ -266,19 +272,20 @@ public final class RPCServer: ReactorHandler, Responder {
     return target + head
   }
 
-  public func finish(_ call: CallID) { end(call, .ok) }
+  public func finish(_ call: CallID, now: MonotonicTime) { end(call, .ok, now) }
 
   public func fail(_ call: CallID, _ status: Status) {
     guard calls.contains(call) else { return }
     let handle = ConnectionHandle(slot: call.connection, generation: call.generation)
     write(handle, TTRPCResponse.failure(stream: call.stream, status))
-    end(call, status.code)
+    end(call, status.code, .now())
   }
 
-  private func end(_ call: CallID, _ code: StatusCode) {
+  /// - Parameter now: not the reactor's own time, which stands still during a round: most calls are read and answered
+  ///   in one.
+  private func end(_ call: CallID, _ code: StatusCode, _ now: MonotonicTime) {
     guard let entry = calls.remove(call) else { return }
-    // Not the reactor's own time, which stands still during a round: most calls are read and answered in one.
-    let took = MonotonicTime.now().nanoseconds(since: entry.received)
+    let took = now.nanoseconds(since: entry.received)
     statistics.record(service: Int(entry.service), method: Int(entry.method), code: code, nanoseconds: took)
     let slot = Int(call.connection)
     connections[slot].callsInFlight -= 1

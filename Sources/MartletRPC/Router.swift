@@ -1,54 +1,85 @@
 import MartletCore
 
-/// Finds a method by the names that came over the wire: one hash over both, no allocation.
-public struct Router {
+/// Finds a method by the names that came over the wire: at most one hash over both, no allocation.
+///
+/// The names lie in memory of their own, since reading an array of arrays retains an element for every look. Immutable;
+/// any thread.
+public final class Router: @unchecked Sendable {
+  // `@unchecked Sendable`: written by `init` only.
   public struct Route: Sendable, Equatable {
     public var service: Int
     public var method: Int
+    /// The router's own number of this route, a guess for the next call of the same caller.
+    public var entry: Int
   }
 
   private struct Entry {
     var hash: UInt64
-    var service: [UInt8]
-    var method: [UInt8]
+    var service: UnsafeRawBufferPointer
+    var method: UnsafeRawBufferPointer
     var route: Route
   }
 
   /// Open addressing over a power of two of slots, at most half of them taken.
-  private var slots: [Int32]
-  private var entries: [Entry] = []
+  private let slots: UnsafeMutableBufferPointer<Int32>
+  private let entries: UnsafeMutableBufferPointer<Entry>
 
   public init(_ services: [any Service]) {
+    var made: [Entry] = []
     for (serviceIndex, service) in services.enumerated() {
       for (methodIndex, method) in service.methods.enumerated() {
-        let serviceName = Array(service.name.utf8)
-        let methodName = Array(method.name.utf8)
-        let hash = serviceName.withUnsafeBytes { service in
-          methodName.withUnsafeBytes { method in Self.hash(service, method) }
-        }
-        entries.append(
+        let serviceName = Self.keep(service.name)
+        let methodName = Self.keep(method.name)
+        made.append(
           Entry(
-            hash: hash, service: serviceName, method: methodName,
-            route: Route(service: serviceIndex, method: methodIndex)))
+            hash: Self.hash(serviceName, methodName), service: serviceName, method: methodName,
+            route: Route(service: serviceIndex, method: methodIndex, entry: made.count)))
       }
     }
     var size = 16
-    while size < entries.count * 2 { size *= 2 }
-    slots = Array(repeating: -1, count: size)
-    for (index, entry) in entries.enumerated() {
+    while size < made.count * 2 { size *= 2 }
+    slots = .allocate(capacity: size)
+    slots.initialize(repeating: -1)
+    entries = .allocate(capacity: max(1, made.count))
+    _ = entries.initialize(from: made)
+    count = made.count
+    for (index, entry) in made.enumerated() {
       var slot = Int(entry.hash & UInt64(size - 1))
       while slots[slot] >= 0 { slot = (slot + 1) & (size - 1) }
       slots[slot] = Int32(index)
     }
   }
 
-  public func route(service: UnsafeRawBufferPointer, method: UnsafeRawBufferPointer) -> Route? {
+  private let count: Int
+
+  deinit {
+    for index in 0..<count {
+      entries[index].service.deallocate()
+      entries[index].method.deallocate()
+    }
+    entries.deallocate()
+    slots.deallocate()
+  }
+
+  private static func keep(_ name: String) -> UnsafeRawBufferPointer {
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: name.utf8.count, alignment: 8)
+    copy.copyBytes(from: name.utf8)
+    return UnsafeRawBufferPointer(copy)
+  }
+
+  /// - Parameter guess: the `entry` of the route that the same caller took last; any number.
+  public func route(service: UnsafeRawBufferPointer, method: UnsafeRawBufferPointer, guess: Int = -1) -> Route? {
+    if guess >= 0, guess < count, entries[guess].method.hasSameBytes(as: method),
+      entries[guess].service.hasSameBytes(as: service)
+    {
+      return entries[guess].route
+    }
     let hash = Self.hash(service, method)
     var slot = Int(hash & UInt64(slots.count - 1))
     while slots[slot] >= 0 {
       let index = Int(slots[slot])
-      if entries[index].hash == hash, Self.equal(entries[index].service, service),
-        Self.equal(entries[index].method, method)
+      if entries[index].hash == hash, entries[index].service.hasSameBytes(as: service),
+        entries[index].method.hasSameBytes(as: method)
       {
         return entries[index].route
       }
@@ -59,7 +90,7 @@ public struct Router {
 
   /// Whether any method of this service is known; for a precise refusal, not for the hot path.
   public func knows(service: UnsafeRawBufferPointer) -> Bool {
-    entries.contains { Self.equal($0.service, service) }
+    (0..<count).contains { entries[$0].service.hasSameBytes(as: service) }
   }
 
   /// FNV-1a over the service, a separator and the method.
@@ -69,9 +100,5 @@ public struct Router {
     hash = (hash ^ 0x2f) &* 0x100_0000_01b3
     for byte in method { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
     return hash
-  }
-
-  private static func equal(_ known: [UInt8], _ came: UnsafeRawBufferPointer) -> Bool {
-    known.count == came.count && known.withUnsafeBytes { $0.elementsEqual(came) }
   }
 }

@@ -83,10 +83,14 @@ public protocol Responder: AnyObject {
   /// Room for a message of `bytes` bytes, which the caller fills before it does anything else with the responder;
   /// nil when the call is gone, and then there is nothing to do.
   func message(_ call: CallID, bytes: Int) -> UnsafeMutableRawPointer?
-  /// Ends a call whose messages were sent with OK.
-  func finish(_ call: CallID)
+  /// Ends a call whose messages were sent with OK; `now` is the time, which the caller may have read a moment ago.
+  func finish(_ call: CallID, now: MonotonicTime)
   /// Ends a call with a status.
   func fail(_ call: CallID, _ status: Status)
+}
+
+extension Responder {
+  public func finish(_ call: CallID) { finish(call, now: .now()) }
 }
 
 /// Somebody with work at the end of a round, the batcher for example.

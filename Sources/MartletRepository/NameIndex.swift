@@ -1,22 +1,44 @@
+import MartletCore
+
 /// Finds names by their bytes without making strings of them.
-public struct NameIndex: Sendable {
+///
+/// The bytes lie in memory of their own, since reading an array of arrays retains an element for every look.
+public final class NameIndex: @unchecked Sendable {
+  // `@unchecked Sendable`: written by `init` only.
   public let names: [String]
-  private let bytes: [[UInt8]]
+  private let bytes: UnsafeMutableRawBufferPointer
+  /// Where each name begins in `bytes`, and behind the last one the end.
+  private let starts: UnsafeMutablePointer<Int32>
   /// Open addressing over a power of two of slots, at most half of them taken.
-  private var slots: [Int32]
+  private let slots: UnsafeMutableBufferPointer<Int32>
 
   /// - Parameter names: distinct; a repeated name is found at its first place.
   public init(_ names: [String]) {
     self.names = names
-    bytes = names.map { Array($0.utf8) }
+    bytes = .allocate(byteCount: max(1, names.reduce(0) { $0 + $1.utf8.count }), alignment: 8)
+    starts = .allocate(capacity: names.count + 1)
+    var end = 0
+    for (index, name) in names.enumerated() {
+      (starts + index).initialize(to: Int32(end))
+      UnsafeMutableRawBufferPointer(rebasing: bytes[end...]).copyBytes(from: name.utf8)
+      end += name.utf8.count
+    }
+    (starts + names.count).initialize(to: Int32(end))
     var size = 8
     while size < names.count * 2 { size *= 2 }
-    slots = Array(repeating: -1, count: size)
-    for (index, name) in bytes.enumerated() {
-      var slot = name.withUnsafeBytes { Self.hash($0) } & (size - 1)
+    slots = .allocate(capacity: size)
+    slots.initialize(repeating: -1)
+    for index in names.indices {
+      var slot = Self.hash(name(index)) & (size - 1)
       while slots[slot] >= 0 { slot = (slot + 1) & (size - 1) }
       slots[slot] = Int32(index)
     }
+  }
+
+  deinit {
+    bytes.deallocate()
+    starts.deallocate()
+    slots.deallocate()
   }
 
   /// Index of the name, nil when there is none such.
@@ -24,7 +46,7 @@ public struct NameIndex: Sendable {
     var slot = Self.hash(name) & (slots.count - 1)
     while slots[slot] >= 0 {
       let index = Int(slots[slot])
-      if matches(index, name) { return index }
+      if self.name(index).hasSameBytes(as: name) { return index }
       slot = (slot + 1) & (slots.count - 1)
     }
     return nil
@@ -32,11 +54,11 @@ public struct NameIndex: Sendable {
 
   /// The same; tries `guess` first, since callers send names in the same order again and again.
   public func find(_ name: UnsafeRawBufferPointer, guess: Int) -> Int? {
-    guess < bytes.count && matches(guess, name) ? guess : find(name)
+    guess < names.count && self.name(guess).hasSameBytes(as: name) ? guess : find(name)
   }
 
-  private func matches(_ index: Int, _ name: UnsafeRawBufferPointer) -> Bool {
-    bytes[index].count == name.count && bytes[index].withUnsafeBytes { $0.elementsEqual(name) }
+  private func name(_ index: Int) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: bytes[Int(starts[index])..<Int(starts[index + 1])])
   }
 
   /// FNV-1a.

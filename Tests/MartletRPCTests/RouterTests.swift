@@ -14,9 +14,9 @@ private final class Fake: UnaryService {
 
 @Suite("Routing")
 struct RouterTests {
-  private func route(_ router: Router, _ service: String, _ method: String) -> Router.Route? {
+  private func route(_ router: Router, _ service: String, _ method: String, guess: Int = -1) -> Router.Route? {
     Array(service.utf8).withUnsafeBytes { service in
-      Array(method.utf8).withUnsafeBytes { router.route(service: service, method: $0) }
+      Array(method.utf8).withUnsafeBytes { router.route(service: service, method: $0, guess: guess) }
     }
   }
 
@@ -26,7 +26,12 @@ struct RouterTests {
     let router = Router(services)
     for (service, fake) in services.enumerated() {
       for (method, descriptor) in fake.methods.enumerated() {
-        #expect(route(router, fake.name, descriptor.name) == .init(service: service, method: method))
+        let found = route(router, fake.name, descriptor.name)
+        #expect(found == .init(service: service, method: method, entry: service * 10 + method))
+        // A guess, right or wrong, changes nothing.
+        for guess in [service * 10 + method, 0, 199, 200, .max] {
+          #expect(route(router, fake.name, descriptor.name, guess: guess) == found)
+        }
       }
       #expect(route(router, fake.name, "M") == nil)
       #expect(route(router, fake.name, "M00") == nil)

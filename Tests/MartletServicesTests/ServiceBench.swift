@@ -142,7 +142,7 @@ final class ServiceBench: Responder {
     return target!.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 16)
   }
 
-  func finish(_ call: CallID) { isFinished = true }
+  func finish(_ call: CallID, now: MonotonicTime) { isFinished = true }
 
   func fail(_ call: CallID, _ status: Status) {
     self.status = status
@@ -153,7 +153,7 @@ final class ServiceBench: Responder {
   private final class Relay: Responder {
     unowned var bench: ServiceBench!
     func message(_ call: CallID, bytes: Int) -> UnsafeMutableRawPointer? { bench.message(call, bytes: bytes) }
-    func finish(_ call: CallID) { bench.finish(call) }
+    func finish(_ call: CallID, now: MonotonicTime) { bench.finish(call, now: now) }
     func fail(_ call: CallID, _ status: Status) { bench.fail(call, status) }
   }
 }

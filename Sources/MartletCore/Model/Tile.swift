@@ -82,6 +82,10 @@ public final class Tile: @unchecked Sendable {
   @inlinable
   public func output(_ index: Int) -> UnsafeMutableRawPointer { starts[inputCount + index] }
 
+  /// Where the outputs begin, one behind the other; valid until the tile grows.
+  @inlinable
+  public var outputStarts: UnsafePointer<UnsafeMutableRawPointer> { UnsafePointer(starts + inputCount) }
+
   /// Forgets all rows and texts, keeping the memory.
   public func reset() {
     rows = 0

@@ -116,7 +116,7 @@ private final class Worker: Responder, @unchecked Sendable {
     return buffer.baseAddress
   }
 
-  func finish(_ call: CallID) { isFinished = true }
+  func finish(_ call: CallID, now: MonotonicTime) { isFinished = true }
 
   func fail(_ call: CallID, _ status: Status) {
     outcome = status

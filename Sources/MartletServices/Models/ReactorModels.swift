@@ -10,10 +10,14 @@ public final class ReactorModels: MetricSource, @unchecked Sendable {
   // `@unchecked Sendable`: `catalogue` and `lanes` are touched on the reactor's thread only; scrapes read `statistics`.
   public private(set) var catalogue = Catalogue([])
   private var lanes: [Lane] = []
+  /// The lanes as the services read them for every call; rebuilt with `lanes`, which keeps the objects.
+  private var served: UnsafeMutablePointer<ServedLane> = .allocate(capacity: 1)
   private let limits: BatchLimits
   private let statistics = Mutex<[LaneStatistics]>([])
 
   public init(limits: BatchLimits) { self.limits = limits }
+
+  deinit { served.deallocate() }
 
   /// Serves a new catalogue from now on. A model that stays the same object keeps its lane and what it learned;
   /// batches of a lane that goes are still answered.
@@ -31,6 +35,9 @@ public final class ReactorModels: MetricSource, @unchecked Sendable {
     for lane in old where !lanes.contains(where: { $0 === lane }) { lane.retire() }
     statistics.withLock { $0 = lanes.map(\.statistics) }
     self.catalogue = catalogue
+    served.deallocate()
+    served = .allocate(capacity: lanes.count + 1)
+    for (index, lane) in lanes.enumerated() { (served + index).initialize(to: ServedLane(lane)) }
   }
 
   private func limits(of model: Model) -> BatchLimits {
@@ -48,8 +55,9 @@ public final class ReactorModels: MetricSource, @unchecked Sendable {
   }
 
   /// The same; nil where `find` has an error to tell.
-  func lane(name: UnsafeRawBufferPointer, version: UnsafeRawBufferPointer) -> Lane? {
-    catalogue.position(name: name, version: version).map { lanes[$0] }
+  func served(name: UnsafeRawBufferPointer, version: UnsafeRawBufferPointer) -> UnsafePointer<ServedLane>? {
+    guard let position = catalogue.position(name: name, version: version) else { return nil }
+    return UnsafePointer(served + position)
   }
 
   public func collect(into collector: inout MetricCollector) {

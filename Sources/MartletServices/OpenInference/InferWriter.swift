@@ -1,26 +1,29 @@
 import MartletCore
-import MartletRepository
 import MartletWire
 
 /// Writes the scored rows of a call as a `ModelInferResponse`; its length is counted first.
 struct InferWriter {
-  private let model: Model
-  private let tile: Tile
-  private let rows: Range<Int>
+  // The batch that is being answered keeps what these point to while this exists.
+  private let head: UnsafeRawBufferPointer
+  private let outputs: UnsafePointer<InferForm.Output>
+  private let starts: UnsafePointer<UnsafeMutableRawPointer>
+  private let firstRow: Int
+  private let rows: Int
   private let note: InferNote
 
-  init(_ model: Model, _ tile: Tile, rows: Range<Int>, note: InferNote) {
-    self.model = model
-    self.tile = tile
+  init(_ form: InferForm, _ tile: Tile, firstRow: Int, rows: Int, note: InferNote) {
+    head = form.head
+    outputs = UnsafePointer(form.outputs.baseAddress.unsafelyUnwrapped)
+    starts = tile.outputStarts
+    self.firstRow = firstRow
     self.rows = rows
     self.note = note
   }
 
   func size() -> Int {
-    var bytes =
-      ProtoSize.delimited(1, model.name.utf8.count) + ProtoSize.delimited(2, model.versionText.utf8.count)
-      + ProtoSize.delimited(3, note.id.count)
-    for output in note.outputs {
+    var bytes = head.count + ProtoSize.delimited(3, note.idCount)
+    for index in 0..<note.outputCount {
+      let output = Int(note.outputs[index])
       bytes += ProtoSize.always(5, sizeOfTensor(output))
       if note.isRaw { bytes += ProtoSize.always(6, sizeOfRaw(output)) }
     }
@@ -29,15 +32,16 @@ struct InferWriter {
 
   func write(to start: UnsafeMutableRawPointer, _ size: Int) {
     var writer = ProtoWriter(start, bytes: size)
-    writer.string(1, model.name)
-    writer.string(2, model.versionText)
-    note.id.withUnsafeBytes { writer.delimited(3, $0) }
-    for output in note.outputs {
+    writer.raw(head)
+    writer.delimited(3, UnsafeRawBufferPointer(start: note.id, count: note.idCount))
+    for index in 0..<note.outputCount {
+      let output = Int(note.outputs[index])
       writer.head(5, sizeOfTensor(output))
       writeTensor(output, &writer)
     }
     if note.isRaw {
-      for output in note.outputs {
+      for index in 0..<note.outputCount {
+        let output = Int(note.outputs[index])
         writer.head(6, sizeOfRaw(output))
         writeRaw(output, &writer)
       }
@@ -48,7 +52,7 @@ struct InferWriter {
   // MARK: Tensors
 
   private func values(_ output: Int) -> (start: UnsafeMutableRawPointer, count: Int) {
-    (tile.output(output) + rows.lowerBound * tile.outputs[output].stride, rows.count * tile.outputs[output].width)
+    (starts[output] + firstRow * outputs[output].stride, rows * outputs[output].width)
   }
 
   private func texts(_ output: Int) -> UnsafeBufferPointer<TextRef> {
@@ -57,26 +61,19 @@ struct InferWriter {
   }
 
   private func sizeOfShape(_ output: Int) -> Int {
-    var bytes = ProtoSize.varint(UInt64(rows.count))
-    for dimension in model.signature.outputs[output].shape { bytes += ProtoSize.varint(UInt64(dimension)) }
-    return bytes
+    ProtoSize.varint(UInt64(rows)) + outputs[output].shape.count
   }
 
   private func sizeOfTensor(_ output: Int) -> Int {
-    let signature = model.signature.outputs[output]
-    let head =
-      ProtoSize.delimited(1, signature.name.utf8.count)
-      + ProtoSize.delimited(2, signature.type.datatype.utf8.count) + ProtoSize.always(3, sizeOfShape(output))
+    let head = outputs[output].head.count + ProtoSize.always(3, sizeOfShape(output))
     return note.isRaw ? head : head + ProtoSize.always(5, sizeOfContents(output))
   }
 
   private func writeTensor(_ output: Int, _ writer: inout ProtoWriter) {
-    let signature = model.signature.outputs[output]
-    writer.string(1, signature.name)
-    writer.string(2, signature.type.datatype)
+    writer.raw(outputs[output].head)
     writer.head(3, sizeOfShape(output))
-    writer.varint(UInt64(rows.count))
-    for dimension in signature.shape { writer.varint(UInt64(dimension)) }
+    writer.varint(UInt64(rows))
+    writer.raw(outputs[output].shape)
     guard !note.isRaw else { return }
     writer.head(5, sizeOfContents(output))
     writeContents(output, &writer)
@@ -85,17 +82,15 @@ struct InferWriter {
   // MARK: Raw contents
 
   private func sizeOfRaw(_ output: Int) -> Int {
-    let (_, count) = values(output)
-    guard tile.outputs[output].type == .text else { return count * tile.outputs[output].type.byteWidth }
+    guard outputs[output].type == .text else { return rows * outputs[output].stride }
     var bytes = 0
     for text in texts(output) { bytes += 4 + text.count }
     return bytes
   }
 
   private func writeRaw(_ output: Int, _ writer: inout ProtoWriter) {
-    let (start, count) = values(output)
-    guard tile.outputs[output].type == .text else {
-      return writer.raw(UnsafeRawBufferPointer(start: start, count: count * tile.outputs[output].type.byteWidth))
+    guard outputs[output].type == .text else {
+      return writer.raw(UnsafeRawBufferPointer(start: values(output).start, count: rows * outputs[output].stride))
     }
     for text in texts(output) {
       var length = UInt32(text.count).littleEndian
@@ -134,7 +129,7 @@ struct InferWriter {
 
   private func sizeOfPacked(_ output: Int) -> Int {
     let (start, count) = values(output)
-    let type = tile.outputs[output].type
+    let type = outputs[output].type
     switch type {
     case .float32, .float16: return count * 4
     case .float64: return count * 8
@@ -147,7 +142,7 @@ struct InferWriter {
   }
 
   private func sizeOfContents(_ output: Int) -> Int {
-    let type = tile.outputs[output].type
+    let type = outputs[output].type
     guard type == .text else { return ProtoSize.delimited(field(type), sizeOfPacked(output)) }
     var bytes = 0
     for text in texts(output) { bytes += ProtoSize.always(field(type), text.count) }
@@ -156,7 +151,7 @@ struct InferWriter {
 
   private func writeContents(_ output: Int, _ writer: inout ProtoWriter) {
     let (start, count) = values(output)
-    let type = tile.outputs[output].type
+    let type = outputs[output].type
     if type == .text {
       for text in texts(output) { writer.always(field(type), UnsafeRawBufferPointer(text.bytes)) }
       return

@@ -44,7 +44,7 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
   private let plain = PlainInfer()
   /// Whether usual requests take the fast path; off only for tests that compare the two.
   var readsPlainRequests = true
-  private var notes = InferNotes()
+  private let notes = InferNotes()
   private let inferRequest: MessageType<Inference__ModelInferRequest>
   private let readyRequest: MessageType<Inference__ModelReadyRequest>
   private let metadataRequest: MessageType<Inference__ModelMetadataRequest>
@@ -142,16 +142,17 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
 
   /// Takes the call if it is plain and nothing is wrong with it; false when the general path is to decide.
   private func inferPlain(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) -> Bool {
-    guard plain.read(payload), let lane = context.models.lane(name: plain.modelName, version: plain.modelVersion)
+    guard plain.read(payload),
+      let served = context.models.served(name: plain.modelName, version: plain.modelVersion)
     else { return false }
-    let model = ServedModel.of(lane).model
-    guard plain.match(model, rowsPerCall: context.limits.rowsPerCall), let note = notes.take(plain, model) else {
-      return false
-    }
+    let form = served.pointee.inferForm
+    guard plain.match(form, served.pointee.model, rowsPerCall: context.limits.rowsPerCall),
+      let note = notes.take(plain, served.pointee.model, outputs: form.outputs.count)
+    else { return false }
     do throws(Status) {
-      let room = try context.batcher.reserve(lane, rows: plain.rows, now: call.received)
+      let room = try context.batcher.reserve(served.pointee.lane, rows: plain.rows, now: call.received)
       do throws(Status) {
-        try plain.fill(model, room.tile, firstRow: room.firstRow)
+        try plain.fill(form, served.pointee.model, room.tile, firstRow: room.firstRow)
       } catch {
         context.batcher.abandon(room)
         throw error
@@ -176,12 +177,12 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
       return
     }
     let writer = InferWriter(
-      ServedModel.of(batch.lane).model, batch.tile, rows: call.firstRow..<(call.firstRow + call.rows),
+      ServedModel.of(batch.lane).inferForm, batch.tile, firstRow: call.firstRow, rows: call.rows,
       note: notes[call.context])
     let size = writer.size()
     guard let target = context.responder.message(call.id, bytes: size) else { return }
     writer.write(to: target, size)
-    context.responder.finish(call.id)
+    context.responder.finish(call.id, now: batch.scoringEnded)
   }
 
   // MARK: Models

@@ -136,58 +136,71 @@ final class PlainInfer {
 
   /// Checks the tensors against the model's inputs and finds how many rows came; false when anything is not as the
   /// model wants it.
-  func match(_ model: Model, rowsPerCall: Int) -> Bool {
-    let inputs = model.signature.inputs
-    guard tensorCount == inputs.count else { return false }
+  func match(_ form: InferForm, _ model: Model, rowsPerCall: Int) -> Bool {
+    guard tensorCount == form.inputs.count else { return false }
     rows = -1
     var found: UInt64 = 0
     for index in 0..<tensorCount {
       let tensor = tensors + index
-      guard let input = model.inputs.find(tensor.pointee.name, guess: index), found & 1 << UInt64(input) == 0 else {
-        return false
+      // Callers send their tensors in the same order again and again, mostly that of the model.
+      var input = index
+      if !Self.equal(form.inputs[index].name, tensor.pointee.name) {
+        guard let other = model.inputs.find(tensor.pointee.name) else { return false }
+        input = other
       }
+      guard found & 1 << UInt64(input) == 0 else { return false }
       found |= 1 << UInt64(input)
       tensor.pointee.input = input
-      let wanted = inputs[input]
-      guard tensor.pointee.datatype.elementsEqual(wanted.type.datatype.utf8),
-        let its = Self.rows(tensor.pointee, wanted), rows < 0 || rows == its
+      let wanted = form.inputs[input]
+      guard Self.equal(wanted.datatype, tensor.pointee.datatype), let its = Self.rows(tensor.pointee, wanted),
+        rows < 0 || rows == its
       else { return false }
       rows = its
       guard let values = tensor.pointee.values else { return false }
-      let count = its * wanted.width
       switch tensor.pointee.field {
-      case 6: guard wanted.type == .float32, values.count == count * 4 else { return false }
-      case 7: guard wanted.type == .float64, values.count == count * 8 else { return false }
+      case 6: guard wanted.type == .float32, values.count == its * wanted.stride else { return false }
+      case 7: guard wanted.type == .float64, values.count == its * wanted.stride else { return false }
       default:
         if wanted.type == .text {
-          guard values.count / 4 >= count else { return false }
+          guard values.count / 4 >= its * wanted.width else { return false }
         } else {
-          guard values.count == count * wanted.type.byteWidth else { return false }
+          guard values.count == its * wanted.stride else { return false }
         }
       }
     }
     return rows <= rowsPerCall
   }
 
-  private static func rows(_ tensor: Tensor, _ input: ModelSignature.Input) -> Int? {
-    guard tensor.dimensions >= 1, tensor.shape.0 >= 0, tensor.shape.0 <= Int64(Int32.max) else { return nil }
-    switch input.shape.count {
-    case 0: guard tensor.dimensions == 1 else { return nil }
-    case 1: guard tensor.dimensions == 2, tensor.shape.1 == Int64(input.shape[0]) else { return nil }
-    default: return nil
+  @inline(__always)
+  private static func equal(_ known: UnsafeRawBufferPointer, _ came: UnsafeRawBufferPointer) -> Bool {
+    guard known.count == came.count else { return false }
+    for index in 0..<known.count where known[index] != came[index] { return false }
+    return true
+  }
+
+  @inline(__always)
+  private static func rows(_ tensor: Tensor, _ input: InferForm.Input) -> Int? {
+    guard tensor.dimensions == input.dimensions + 1, tensor.shape.0 >= 0, tensor.shape.0 <= Int64(Int32.max) else {
+      return nil
     }
+    guard input.dimensions == 0 || tensor.shape.1 == Int64(input.dimension) else { return nil }
     return Int(tensor.shape.0)
   }
 
   /// Fills rows `firstRow..<firstRow + rows` of the tile; `match` came before.
   ///
   /// Errors: those of the general reader, whose code this is, for texts that are none and flags that are not 0 or 1.
-  func fill(_ model: Model, _ tile: Tile, firstRow: Int) throws(Status) {
+  func fill(_ form: InferForm, _ model: Model, _ tile: Tile, firstRow: Int) throws(Status) {
     for index in 0..<tensorCount {
       let number = tensors[index].input
-      let input = model.signature.inputs[number]
-      let target = tile.input(number) + firstRow * tile.inputs[number].stride
-      try InferReader.fill(raw: tensors[index].values.unsafelyUnwrapped, input, target, rows * input.width, tile)
+      let input = form.inputs[number]
+      let values = tensors[index].values.unsafelyUnwrapped
+      let target = tile.input(number) + firstRow * input.stride
+      if input.type == .text || input.type == .bool {
+        try InferReader.fill(raw: values, model.signature.inputs[number], target, rows * input.width, tile)
+      } else if let source = values.baseAddress {
+        target.copyMemory(from: source, byteCount: values.count)
+      }
     }
   }
 }

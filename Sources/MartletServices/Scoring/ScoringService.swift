@@ -78,11 +78,12 @@ public final class ScoringService: UnaryService, BatchConsumer {
 
   /// Takes the call if it is plain and nothing is wrong with it; false when the general path is to decide.
   private func scorePlain(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) -> Bool {
-    guard plain.read(payload), let lane = context.models.lane(name: plain.modelName, version: plain.modelVersion)
+    guard plain.read(payload),
+      let served = context.models.served(name: plain.modelName, version: plain.modelVersion)
     else { return false }
-    let model = ServedModel.of(lane).model
+    let model = served.pointee.model
     guard plain.match(model, rowsPerCall: context.limits.rowsPerCall) else { return false }
-    let room = try context.batcher.reserve(lane, rows: plain.rows, now: call.received)
+    let room = try context.batcher.reserve(served.pointee.lane, rows: plain.rows, now: call.received)
     guard plain.fill(model, room.tile, firstRow: room.firstRow) else {
       context.batcher.abandon(room)
       return false
@@ -108,7 +109,7 @@ public final class ScoringService: UnaryService, BatchConsumer {
     guard let target = context.responder.message(call.id, bytes: size.message) else { return }
     nextPrediction += UInt64(call.rows)
     writer.write(to: target, size)
-    context.responder.finish(call.id)
+    context.responder.finish(call.id, now: batch.scoringEnded)
   }
 
   // MARK: Null

@@ -4,7 +4,8 @@ public struct ProtoBuffer {
 
   public init() {}
 
-  private mutating func varint(_ value: UInt64) {
+  /// A number as it stands in a packed field.
+  public mutating func varint(_ value: UInt64) {
     var rest = value
     while rest >= 0x80 {
       bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
