@@ -4,6 +4,7 @@
 #   COUNT   how many streams `make fuzz` makes (default: 1000000)
 #   MINUTES how long `make fuzz-loaders` takes for each loader (default: 15)
 #   MODELS  how many models of each library `make prove-native` compares (default: 100000)
+#   QUICK   anything: `make bench-engine` measures a part of its cases, in a few rounds
 #   PREFIX  where `make deploy` installs (default: /opt/martlet)
 
 SWIFT ?= swift
@@ -14,8 +15,8 @@ MODELS ?= 100000
 export SWIFT PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build release test integration demo bench bench-rpc protos models deploy rollback format lint \
-        test-asan test-tsan fuzz fuzz-loaders prove-native clean
+.PHONY: help setup build release test integration demo bench bench-rpc bench-engine protos models deploy rollback \
+        format lint test-asan test-tsan fuzz fuzz-loaders prove-native clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +56,13 @@ bench-rpc: ## Measure the RPC core against the echo and a Go server; writes docs
 	$(SWIFT) build -c release --product martlet
 	$(MAKE) --no-print-directory -C Benchmarks all go
 	.venv/bin/python Benchmarks/rpc
+bench-engine: ## Measure the engine against its peers (QUICK=1: a part); writes docs/performance.md
+	scripts/setup --quiet build
+	Benchmarks/peers-env
+	$(MAKE) --no-print-directory -C Benchmarks
+	Benchmarks/build-engine
+	Benchmarks/.venv/bin/python Benchmarks/engine/run --binary .build-bench/release/EngineBenchmark \
+	  $(if $(QUICK),--quick) $(BENCH_ARGUMENTS)
 
 protos: ## Write the protobuf-c code of Protos/ into Sources/CProtos
 	scripts/setup --quiet build

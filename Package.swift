@@ -28,6 +28,7 @@ let package = Package(
     .library(name: "MartletFormats", targets: ["MartletFormats"]),
     .library(name: "MartletServer", targets: ["MartletServer"]),
     .library(name: "MartletServices", targets: ["MartletServices"]),
+    .library(name: "MartletFormats", targets: ["MartletFormats", "MartletCore"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
