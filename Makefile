@@ -15,8 +15,9 @@ MODELS ?= 100000
 export SWIFT PREFIX
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build release test integration demo bench bench-rpc bench-engine protos models deploy rollback \
-        format lint test-asan test-tsan fuzz fuzz-loaders prove-native clean
+# Every target that help lists is a command, not a file.
+hash := \#
+.PHONY: $(shell awk -F : '/^[a-z-]+:.*$(hash)$(hash) / { print $$1 }' $(firstword $(MAKEFILE_LIST)))
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +64,12 @@ bench-engine: ## Measure the engine against its peers (QUICK=1: a part); writes 
 	Benchmarks/build-engine
 	Benchmarks/.venv/bin/python Benchmarks/engine/run --binary .build-bench/release/EngineBenchmark \
 	  $(if $(QUICK),--quick) $(BENCH_ARGUMENTS)
+
+bench-allocations: ## Count the server's allocations per call for every form of call; fails when there are any
+	scripts/setup --quiet build
+	$(SWIFT) build -c release --product martlet
+	$(MAKE) --no-print-directory -C Benchmarks
+	Benchmarks/allocations
 
 protos: ## Write the protobuf-c code of Protos/ into Sources/CProtos
 	scripts/setup --quiet build

@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import re
+import signal
 import socket
 import statistics
 import struct
@@ -122,6 +123,44 @@ def answer_bytes(port, request):
     if data[10:11] != b"\x12":
         sys.exit(f"the server refused the call: {data[10:300]!r}")
     return len(data)
+
+
+# Allocations
+
+def mallocs(binary, kinds, cores, calls):
+    """{call: {shape: allocations a call}}"""
+    with tempfile.TemporaryDirectory() as directory:
+        counts = pathlib.Path(directory) / "counts"
+        server = martlet(binary, cores[0], {
+            "LD_PRELOAD": str(BUILT / "interposer.so"), "MALLOC_COUNT_FILE": str(counts)})
+
+        def count():
+            before = counts.read_text().count("\n") if counts.exists() else 0
+            server.signal(signal.SIGUSR2)
+            end = time.monotonic() + 10
+            while not counts.exists() or counts.read_text().count("\n") == before:
+                if time.monotonic() > end:
+                    sys.exit("the allocation counter does not answer")
+                time.sleep(0.01)
+            return int(counts.read_text().splitlines()[-1].split()[1])
+
+        def allocations(path, shape, calls):
+            before = count()
+            client(server.port, path, shape, cores[1], calls=calls)
+            time.sleep(0.05)
+            return count() - before
+
+        results = {}
+        try:
+            for kind, (path, _) in kinds.items():
+                results[kind] = {}
+                for shape in ((1, 1), (8, 8)):
+                    allocations(path, shape, calls // 4)  # buffers grow to what this load needs
+                    once, twice = (allocations(path, shape, n) for n in (calls, 2 * calls))
+                    results[kind][f"{shape[0]}x{shape[1]}"] = (twice - once) / calls
+        finally:
+            server.stop()
+        return results
 
 
 # Figures
