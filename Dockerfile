@@ -28,7 +28,7 @@ FROM ${RUNTIME}
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libprotobuf-c1 libssl3 libcurl4 \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --no-create-home --shell /usr/sbin/nologin --uid 10001 martlet
+ && useradd --no-create-home --shell /usr/sbin/nologin --uid 10001 martlet
 COPY --from=build /opt/martlet /opt/martlet
 ENV PATH=/opt/martlet/bin:$PATH
 USER 10001

@@ -92,6 +92,12 @@ lint: ## Check the format of the Swift sources and the import rule between rooms
 	$(SWIFT) format lint --strict --recursive Sources Tests Package.swift
 	Tests/Architecture/imports
 
+image-test: ## Build the container image, run it, score against it, end it (root, buildah)
+	scripts/image-test
+
+systemd-test: release ## Deploy, switch, kill and roll back under a systemd of its own (root, debootstrap)
+	scripts/systemd-test "$$($(SWIFT) build -c release --show-bin-path)/martlet"
+
 test-asan: ## Run the unit tests under AddressSanitizer
 	scripts/setup --quiet build
 	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --sanitize=address --scratch-path .build-asan

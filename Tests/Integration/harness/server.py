@@ -1,5 +1,7 @@
 """`martlet serve` as a process: started on free ports, known by its ready line, ended and reaped."""
 
+import contextlib
+import glob
 import json
 import os
 import pathlib
@@ -93,6 +95,23 @@ class Server:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """Stops the process, so that what is sent meanwhile waits for it in one heap."""
+        self.signal(signal.SIGSTOP)
+        try:
+            # The signal takes effect some time after it is sent; what is sent before that is still read.
+            end = time.monotonic() + 10
+            while {open(path).read().rsplit(")", 1)[1].split()[0] for path in
+                   glob.glob(f"/proc/{self.process.pid}/task/*/stat")} != {"T"}:
+                assert time.monotonic() < end, "the server did not stop"
+                time.sleep(0.001)
+            yield
+            # The last bytes of it are with the system by now, and soon with the server's sockets.
+            time.sleep(0.1)
+        finally:
+            self.signal(signal.SIGCONT)
 
     def get(self, path):
         """An admin page: (HTTP status, body)."""
