@@ -1,7 +1,8 @@
+import Dispatch
 import Foundation
 import Synchronization
 
-/// One thread at nice 19 that does what it is given, one piece after the other; it exists only while there is work.
+/// One thread that does what it is given, one piece after the other; it exists only while there is work.
 final class LoaderThread: Sendable {
   private struct State {
     var waiting: [@Sendable () -> Void] = []
@@ -17,12 +18,7 @@ final class LoaderThread: Sendable {
       return !state.isRunning
     }
     guard start else { return }
-    let thread = Thread {
-      // On Linux the niceness of "process 0" is the calling thread's. Where it is not allowed, loading is just less
-      // polite.
-      setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
-      self.work()
-    }
+    let thread = Thread { self.work() }
     thread.name = "martlet-loader"
     thread.start()
   }
@@ -39,5 +35,30 @@ final class LoaderThread: Sendable {
       guard let next else { return }
       next()
     }
+  }
+
+  private final class Outcome<Value: Sendable>: Sendable {
+    let result = Mutex<Result<Value, any Error>?>(nil)
+  }
+
+  /// Runs `work` at nice 19, on a thread of its own, and waits for it.
+  ///
+  /// Nothing in it may start a thread or hand work to Dispatch, which may start one: niceness is inherited, and a
+  /// process without privileges cannot take it back, so that a worker of Dispatch's would stay at 19 for whoever uses
+  /// it next.
+  static func politely<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) throws -> Value {
+    let outcome = Outcome<Value>()
+    let done = DispatchSemaphore(value: 0)
+    let thread = Thread {
+      // On Linux the niceness of "process 0" is the calling thread's. Where it is not allowed, work is just less polite.
+      setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+      let result = Result { try work() }
+      outcome.result.withLock { $0 = result }
+      done.signal()
+    }
+    thread.name = "martlet-load"
+    thread.start()
+    done.wait()
+    return try outcome.result.withLock { $0! }.get()
   }
 }

@@ -244,7 +244,9 @@ public final class ModelRepository: Sendable {
         {
           continue
         }
-        let (model, verified) = try load(entry.name, version.number, path, configuration)
+        let (model, verified) = try LoaderThread.politely { [configuration] in
+          try self.load(entry.name, version.number, path, configuration)
+        }
         known.loaded[version.number] = Loaded(
           model: model, file: file!, configuration: configurationFile, golden: golden)
         logger.info(
