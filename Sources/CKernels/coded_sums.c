@@ -3,6 +3,10 @@
 #include "CKernels.h"
 #include "levels.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #pragma STDC FP_CONTRACT OFF
 
 #define INLINED static inline __attribute__((always_inline))
@@ -37,6 +41,41 @@ DEFINE(base, )
 DEFINE(avx2, MARTLET_AVX2)
 DEFINE(avx512, MARTLET_AVX512)
 #endif
+
+INLINED void weights_body(
+    const int32_t *codes, const float *weights, size_t count, size_t rows, size_t targets, size_t stride, float *sums) {
+  for (size_t target = 0; target < targets; target++, weights += count, sums += stride)
+    for (size_t row = 0; row < rows; row++) sums[row] = sums[row] + weights[codes[row]];
+}
+
+#if defined(__x86_64__)
+// Up to 32 weights lie in two registers; more are gathered.
+MARTLET_AVX512 static void weights_avx512(
+    const int32_t *codes, const float *weights, size_t count, size_t rows, size_t targets, size_t stride, float *sums) {
+  for (size_t target = 0; target < targets; target++, weights += count, sums += stride) {
+    const __mmask16 low_mask = count >= 16 ? 0xffff : (__mmask16)((1u << count) - 1);
+    const __mmask16 high_mask = count >= 32 ? 0xffff : count > 16 ? (__mmask16)((1u << (count - 16)) - 1) : 0;
+    const __m512 low = _mm512_maskz_loadu_ps(low_mask, weights);
+    const __m512 high = _mm512_maskz_loadu_ps(high_mask, weights + 16);
+    for (size_t row = 0; row < rows; row += 16) {
+      const __mmask16 mask = rows - row >= 16 ? 0xffff : (__mmask16)((1u << (rows - row)) - 1);
+      const __m512i code = _mm512_maskz_loadu_epi32(mask, codes + row);
+      const __m512 sum = _mm512_maskz_loadu_ps(mask, sums + row);
+      const __m512 weight = count <= 32 ? _mm512_permutex2var_ps(low, code, high)
+                                        : _mm512_mask_i32gather_ps(low, mask, code, weights, 4);
+      _mm512_mask_storeu_ps(sums + row, mask, _mm512_add_ps(sum, weight));
+    }
+  }
+}
+#endif
+
+void martlet_add_weights(
+    const int32_t *codes, const float *weights, size_t count, size_t rows, size_t targets, size_t stride, float *sums) {
+#if defined(__x86_64__)
+  if (martlet_level() == MARTLET_LEVEL_AVX512) return weights_avx512(codes, weights, count, rows, targets, stride, sums);
+#endif
+  weights_body(codes, weights, count, rows, targets, stride, sums);
+}
 
 void martlet_add_coded(
     const int32_t *codes, const float *weights, const float *values, size_t count, size_t rows, size_t targets,

@@ -186,7 +186,36 @@ struct RandomPipeline {
         block = (node("ArrayFeatureExtractor", [block.name, index], ml: true), kept.count)
       }
     }
+    if numbers.below(3) == 0 { addBins(block) }
+    if numbers.below(5) == 0 { addFlags(block) }
     blocks.append(block)
+  }
+
+  /// A column in bins, as exporters write it: comparisons with the lower bounds, and the first that holds.
+  private mutating func addBins(_ block: (name: String, width: Int)) {
+    let index = constant(.int64, Shape(1), [Int64(numbers.below(block.width))])
+    let column = node("ArrayFeatureExtractor", [block.name, index], ml: true)
+    let bounds = floats(1 + numbers.below(6)).sorted(by: >)
+    let isLess = node("Less", [column, constant(.float32, Shape(bounds.count), bounds)])
+    let compared = node("Cast", [node("Not", [isLess])], ["to": .integer(1)])
+    let zero = node("Mul", [column, constant(.float32, Shape(1), [Float(0)])])
+    let last = node("Add", [zero, constant(.float32, Shape(1), [Float(1)])])
+    let all = node("Concat", [compared, last], ["axis": .integer(1)])
+    let bin = node("ArgMax", [all], ["axis": .integer(1), "keepdims": .integer(1)])
+    let count = bounds.count + 1
+    if numbers.below(2) == 0 {
+      blocks.append((node("Cast", [bin], ["to": .integer(1)]), 1))
+      return
+    }
+    let hot = node("OneHotEncoder", [bin], ["cats_int64s": .integers((0..<Int64(count)).map { $0 })], ml: true)
+    blocks.append((node("Reshape", [hot, constant(.int64, Shape(2), [Int64(-1), Int64(count)])]), count))
+  }
+
+  /// Which values are missing, and which are equal to some number.
+  private mutating func addFlags(_ block: (name: String, width: Int)) {
+    blocks.append((node("Cast", [node("IsNaN", [block.name])], ["to": .integer(1)]), block.width))
+    let equal = node("Equal", [block.name, constant(.float32, Shape(1), [float()])])
+    blocks.append((node("Cast", [equal], ["to": .integer(1)]), block.width))
   }
 
   private mutating func arithmetic(_ value: String, _ width: Int) -> String {

@@ -1,6 +1,6 @@
 // What a row costs in a model's plan alone: no server, no transport, one thread.
 //
-//   pipeline-bench MODEL.onnx ROWS.bin [SECONDS]
+//   pipeline-bench MODEL.onnx ROWS.bin [SECONDS [BATCH]]
 //
 // ROWS.bin is written by Benchmarks/pipelines/models.py: a u32 with the number of rows, then for each input of the
 // model in its order the values of all rows, numbers as they lie in memory, a text as a u32 length and its bytes. Calls
@@ -60,12 +60,13 @@ func tile(_ signature: ModelSignature, _ bytes: [UInt8]) -> Tile {
 }
 
 let arguments = CommandLine.arguments
-guard arguments.count >= 3 else { fail("usage: pipeline-bench MODEL.onnx ROWS.bin [SECONDS]") }
+guard arguments.count >= 3 else { fail("usage: pipeline-bench MODEL.onnx ROWS.bin [SECONDS [BATCH]]") }
 let seconds = arguments.count > 3 ? Double(arguments[3]) ?? 0.2 : 0.2
 let model = try read(arguments[1]).withUnsafeBytes { bytes in try ModelLoader.load(bytes: bytes) }
 let rows = tile(model.plan.signature, read(arguments[2]))
 let scratch = model.plan.makeScratch()
-let batches = [1, 8, 64, 512, 4096].filter { $0 <= rows.rows }
+let asked = arguments.count > 4 ? Int(arguments[4]).map { [$0] } : nil
+let batches = (asked ?? [1, 8, 64, 512, 4096]).filter { $0 <= rows.rows }
 let rounds = 7
 var times = [[Double]](repeating: [], count: batches.count)
 for _ in 0..<rounds {

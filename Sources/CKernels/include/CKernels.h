@@ -43,6 +43,10 @@ void martlet_add_coded(
     const int32_t *codes, const float *weights, const float *values, size_t count, size_t rows, size_t targets,
     size_t stride, float *sums);
 
+/// The same where all values are 1.
+void martlet_add_weights(
+    const int32_t *codes, const float *weights, size_t count, size_t rows, size_t targets, size_t stride, float *sums);
+
 /// The same for a number of each row and one weight for each target.
 void martlet_add_numbers(
     const float *numbers, const float *weights, size_t rows, size_t targets, size_t stride, float *sums);

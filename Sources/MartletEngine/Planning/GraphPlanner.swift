@@ -34,15 +34,20 @@ public enum GraphPlanner {
       options.rewritesSteps
       ? PlanRewrites.apply(
         run.items, RewriteContext(run: run, oneRow: oneRow, outputs: Set(layouts.map(\.slot)))) : nil
-    let plan = GraphPlan(
-      signature: ModelSignature(inputs: inputs, outputs: outputs, columns: columns),
-      steps: rewritten.map { StepList($0) } ?? steps, plainSteps: rewritten == nil ? nil : steps,
-      inputs: inputs.enumerated().map {
-        GraphPlan.InputLayout(slot: $0.offset, type: $0.element.type, shape: Shape([1] + $0.element.shape))
-      },
-      outputs: layouts, slots: run.slotCount, constants: run.usedConstants,
-      rowsAtOnce: rowsAtOnce(run, rewritten ?? run.items), ensembles: trees.reports)
+    func makePlan(_ own: StepList, _ items: [StepList.Item]) -> GraphPlan {
+      GraphPlan(
+        signature: ModelSignature(inputs: inputs, outputs: outputs, columns: columns), steps: own,
+        plainSteps: own === steps ? nil : steps,
+        inputs: inputs.enumerated().map {
+          GraphPlan.InputLayout(slot: $0.offset, type: $0.element.type, shape: Shape([1] + $0.element.shape))
+        },
+        outputs: layouts, slots: run.slotCount, constants: run.usedConstants,
+        rowsAtOnce: rowsAtOnce(run, items), ensembles: trees.reports)
+    }
+    var plan = makePlan(steps, run.items)
+    // Asked of the file's own operators: what is rewritten may look at rows in another way.
     try checkIndependence(plan, columns)
+    if let rewritten { plan = makePlan(StepList(rewritten), rewritten) }
     plan.costCurve = PlanMeter.cost(of: plan, trees)
     return plan
   }

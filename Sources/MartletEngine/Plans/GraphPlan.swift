@@ -34,7 +34,7 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
   private let inputs: [InputLayout]
   /// For each input its slot and the bytes of a row.
   private let inputSteps: UnsafePointer<(slot: Int, stride: Int)>
-  private let memory = PlanMemory()
+  private let memory = StepMemory()
   private let outputs: [OutputLayout]
   private let slots: Int
   private let constants: [(slot: Int, tensor: ConstantTensor)]

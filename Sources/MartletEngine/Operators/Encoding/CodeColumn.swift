@@ -10,20 +10,27 @@ final class CodeDictionary: Sendable {
     case integers([Int64])
     /// Real values that have to be equal; NaN is found when it is among them.
     case reals([Double])
+    /// Real values that others are compared with, in their order (`IntervalTable.order`).
+    case intervals([Int64])
 
     var count: Int {
       switch self {
       case .texts(let keys): keys.count
       case .integers(let keys): keys.count
       case .reals(let keys): keys.count
+      case .intervals(let keys): keys.count
       }
     }
+
+    /// How many codes there are.
+    var codes: Int { if case .intervals = self { 2 * count + 2 } else { count + 1 } }
   }
 
   let keys: Keys
   /// Owned; immutable once made.
   nonisolated(unsafe) private let texts: OpaquePointer?
   private let numbers: NumberTable?
+  private let intervals: IntervalTable?
 
   /// Precondition: the keys are all different.
   init(_ keys: Keys) {
@@ -40,12 +47,19 @@ final class CodeDictionary: Sendable {
         return martlet_dictionary_make(list, list.count)
       }
       numbers = nil
+      intervals = nil
     case .integers(let keys):
       texts = nil
       numbers = NumberTable(keys.map { UInt64(bitPattern: $0) })
+      intervals = nil
     case .reals(let keys):
       texts = nil
       numbers = NumberTable(keys.map(Self.pattern))
+      intervals = nil
+    case .intervals(let keys):
+      texts = nil
+      numbers = nil
+      intervals = IntervalTable(keys)
     }
   }
 
@@ -63,6 +77,14 @@ final class CodeDictionary: Sendable {
     _ start: UnsafeRawPointer, _ type: ElementType, step: Int, rows: Int, to codes: UnsafeMutablePointer<Int32>
   ) {
     if let texts { return martlet_dictionary_codes(texts, start, step, rows, codes) }
+    if let intervals {
+      if type == .float32 {
+        intervals.find(start.assumingMemoryBound(to: Float.self), step, rows, codes)
+      } else {
+        intervals.find(start.assumingMemoryBound(to: Double.self), step, rows, codes)
+      }
+      return
+    }
     guard let numbers else { return }
     let cuts = if case .integers = keys { true } else { false }
     switch type {
@@ -89,6 +111,51 @@ final class CodeDictionary: Sendable {
   ) {
     let values = start.assumingMemoryBound(to: T.self)
     for row in 0..<rows { codes[row] = key(values[row * step]).map { table.find($0) } ?? table.count }
+  }
+}
+
+/// Real numbers by where they are among others: below all of them, equal to the first, between it and the second, and so
+/// on; NaN comes last.
+final class IntervalTable: @unchecked Sendable {
+  // `@unchecked Sendable`: written by its initializer only.
+  private let bounds: UnsafeMutablePointer<Int64>
+  private let count: Int
+
+  init(_ keys: [Int64]) {
+    count = keys.count
+    bounds = .allocate(capacity: max(1, count))
+    for (index, key) in keys.enumerated() { (bounds + index).initialize(to: key) }
+  }
+
+  deinit { bounds.deallocate() }
+
+  /// A whole number that is greater for a greater number; that of -0 is below that of 0.
+  static func order(_ value: Double) -> Int64 {
+    let bits = Int64(bitPattern: value.bitPattern)
+    return bits ^ ((bits >> 63) & .max)
+  }
+
+  /// The number that `order` makes `key` of.
+  static func value(_ key: Int64) -> Double { Double(bitPattern: UInt64(bitPattern: key ^ ((key >> 63) & .max))) }
+
+  @inline(__always)
+  func find<T: BinaryFloatingPoint>(
+    _ values: UnsafePointer<T>, _ step: Int, _ rows: Int, _ codes: UnsafeMutablePointer<Int32>
+  ) {
+    for row in 0..<rows {
+      let value = Double(values[row * step])
+      let key = Self.order(value)
+      // How many bounds are below the value: halves that shrink without a branch on the value.
+      var below = 0
+      var length = count
+      while length > 0 {
+        let half = (length + 1) / 2
+        below += bounds[below + half - 1] < key ? half : 0
+        length -= half
+      }
+      let isBound = below < count && bounds[below] == key
+      codes[row] = Int32(value.isNaN ? 2 * count + 1 : 2 * below + (isBound ? 1 : 0))
+    }
   }
 }
 

@@ -12,7 +12,8 @@ protocol LinearScorer: AnyObject, Sendable {
 ///
 /// The sum is the product's own, with the terms left out that are zero: features in their order by fused multiply-adds,
 /// in the same parts. A term of zero changes nothing when its weight is finite, but for the sign of a sum that is zero;
-/// a row with a negative zero is computed again with all terms.
+/// a row with a negative zero is computed again with all terms. Where the weights of two targets are each other's
+/// negatives, so are their sums, and one is computed; a row whose sum is zero or not a number is computed again.
 final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
   // `@unchecked Sendable`: pointers address the encoder's memory, which is only read once the step is made.
   private struct Term {
@@ -22,7 +23,8 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
     var column: Int
     /// `[targets, codes]` of a code, `[targets]` of a number.
     var weights: UnsafePointer<Float>
-    var values: UnsafePointer<Float>
+    /// `[codes]`; nil when all are 1, or have a weight that adds nothing.
+    var values: UnsafePointer<Float>?
     var codes: Int
     /// Segment and place in it of a number.
     var segment: Int
@@ -36,6 +38,8 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
   private let termCount: Int
   private let intercepts: UnsafePointer<Float>?
   private let targets: Int
+  /// Targets whose sums are computed: all, or the first of two when the second has the same weights with other signs.
+  private let summed: Int
 
   /// Nil when the weights are not all finite or do not fit the encoder.
   init?(_ encoder: RowEncoder<Float>, _ scorer: any LinearScorer) {
@@ -43,6 +47,9 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
     let matrix = weights.coefficients
     guard weights.features == encoder.width, matrix.allSatisfy(\.isFinite) else { return nil }
     let targets = weights.targets
+    let isMirrored =
+      targets == 2 && (0..<weights.features).allSatisfy { matrix[2 * $0] == -matrix[2 * $0 + 1] }
+    let summed = isMirrored ? 1 : targets
     let part = MatrixProduct.part(depth: weights.features, columns: targets)
     var terms: [Term] = []
     var current = 0
@@ -51,12 +58,13 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
       let own = position / part
       terms.append(
         Term(
-          endsPart: own != current, column: column, weights: memory.keep(weights), values: memory.keep(values),
+          endsPart: own != current, column: column, weights: memory.keep(weights),
+          values: values.isEmpty ? nil : memory.keep(values),
           codes: codes, segment: segment, index: index))
       current = own
     }
     func coefficients(_ position: Int) -> ArraySlice<Float> {
-      matrix[(position * targets)..<((position + 1) * targets)]
+      matrix[(position * targets)..<(position * targets + summed)]
     }
     for (number, segment) in encoder.segments.enumerated() {
       let positions = segment.position..<(segment.position + segment.count)
@@ -81,7 +89,7 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
         while start < positions.upperBound {
           let end = min(positions.upperBound, (start / part + 1) * part)
           // A negative zero adds nothing to any sum, not even to its sign.
-          var own = [Float](repeating: -0.0, count: targets * segment.codes)
+          var own = [Float](repeating: -0.0, count: summed * segment.codes)
           var values = [Float](repeating: 0, count: segment.codes)
           for code in 0..<segment.codes where (start..<end).contains(Int(places[code])) {
             guard segment.values[code].bitPattern != 0 else { continue }
@@ -90,8 +98,11 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
               own[target * segment.codes + code] = weight
             }
           }
+          // A category whose value is a negative zero has a weight, and one without a feature has none.
+          let isUnit = values.allSatisfy { $0 == 1 || $0.bitPattern == 0 }
           add(
-            start, column: segment.column, weights: own, values: values, codes: segment.codes, segment: number,
+            start, column: segment.column, weights: own, values: isUnit ? [] : values, codes: segment.codes,
+            segment: number,
             index: 0)
           start = end
         }
@@ -100,6 +111,7 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
     self.encoder = encoder
     self.scorer = scorer
     self.targets = targets
+    self.summed = summed
     segments = memory.keep(encoder.segments)
     self.terms = memory.keep(terms)
     termCount = terms.count
@@ -112,60 +124,75 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
     let scores = context.temporary(max(1, rows * targets), of: Float.self)
     let codes = context.temporary(max(1, encoder.columns.count * size), of: Int32.self)
     let numbers = context.temporary(size, of: Float.self)
-    let sums = context.temporary(targets * size, of: Float.self)
+    let sums = context.temporary(summed * size, of: Float.self)
     var first = 0
     while first < rows {
       let count = min(size, rows - first)
-      try encoder.look(context, first, count, codes, stride: size)
-      sums.update(repeating: 0, count: targets * size)
+      try encoder.look(context, first, count, codes, stride: size, numbers)
+      sums.update(repeating: 0, count: summed * size)
+      let own = scores + first * targets
       var isFirst = true
-      var hasNegativeZero = false
+      var isUnsure = false
       for index in 0..<termCount {
         let term = terms + index
         if term.pointee.endsPart {
-          hasNegativeZero =
-            add(sums, count, stride: size, isFirst: isFirst, to: scores + first * targets) || hasNegativeZero
-          sums.update(repeating: 0, count: targets * size)
+          isUnsure = add(sums, count, stride: size, isFirst: isFirst, to: own) || isUnsure
+          sums.update(repeating: 0, count: summed * size)
           isFirst = false
         }
-        if term.pointee.column >= 0 {
-          martlet_add_coded(
-            codes + term.pointee.column * size, term.pointee.weights, term.pointee.values, term.pointee.codes, count,
-            targets, size, sums)
-        } else {
+        if term.pointee.column < 0 {
           encoder.column(context, segments + term.pointee.segment, term.pointee.index, first, count, to: numbers)
-          martlet_add_numbers(numbers, term.pointee.weights, count, targets, size, sums)
+          martlet_add_numbers(numbers, term.pointee.weights, count, summed, size, sums)
+        } else if let values = term.pointee.values {
+          martlet_add_coded(
+            codes + term.pointee.column * size, term.pointee.weights, values, term.pointee.codes, count, summed, size,
+            sums)
+        } else {
+          martlet_add_weights(
+            codes + term.pointee.column * size, term.pointee.weights, term.pointee.codes, count, summed, size, sums)
         }
       }
-      hasNegativeZero =
-        add(sums, count, stride: size, isFirst: isFirst, to: scores + first * targets) || hasNegativeZero
-      if hasNegativeZero { try scoreWhole(context, first, count, to: scores + first * targets) }
+      isUnsure = add(sums, count, stride: size, isFirst: isFirst, to: own) || isUnsure
+      if isUnsure { try scoreWhole(context, first, count, to: own) }
       first += count
     }
     try scorer.finish(scores, rows: rows, context)
   }
 
-  /// Adds the sums of a part to the scores and returns whether any of them is a negative zero.
+  /// Adds the sums of a part to the scores and returns whether a row has to be computed with all terms.
   @inline(__always)
   private func add(
     _ sums: UnsafePointer<Float>, _ count: Int, stride: Int, isFirst: Bool, to scores: UnsafeMutablePointer<Float>
   ) -> Bool {
-    var found = false
-    for target in 0..<targets {
-      let own = sums + target * stride
+    var isUnsure = false
+    if summed < targets {
       for row in 0..<count {
-        if own[row].bitPattern == 0x8000_0000 { found = true }
-        let at = row * targets + target
-        if !isFirst {
-          scores[at] = own[row] + scores[at]
-        } else if let intercepts {
-          scores[at] = own[row] + intercepts[target]
-        } else {
-          scores[at] = own[row]
-        }
+        let sum = sums[row]
+        isUnsure = isUnsure || !(sum.magnitude > 0)
+        put(sum, isFirst, 0, &scores[2 * row])
+        put(-sum, isFirst, 1, &scores[2 * row + 1])
+      }
+      return isUnsure
+    }
+    for target in 0..<targets {
+      for row in 0..<count {
+        let sum = sums[target * stride + row]
+        isUnsure = isUnsure || sum.bitPattern == 0x8000_0000
+        put(sum, isFirst, target, &scores[row * targets + target])
       }
     }
-    return found
+    return isUnsure
+  }
+
+  @inline(__always)
+  private func put(_ sum: Float, _ isFirst: Bool, _ target: Int, _ score: inout Float) {
+    if !isFirst {
+      score = sum + score
+    } else if let intercepts {
+      score = sum + intercepts[target]
+    } else {
+      score = sum
+    }
   }
 
   /// The scores of `count` rows with all terms.

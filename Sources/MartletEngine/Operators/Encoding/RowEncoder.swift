@@ -21,6 +21,8 @@ final class RowEncoder<Value: FloatElement & BitwiseCopyable>: @unchecked Sendab
     var element: Int
     var width: Int
     var type: ElementType
+    /// Which of the prepared numbers is looked up; nil for the element itself.
+    var prepared: Int?
     var dictionary: Unmanaged<CodeDictionary>
     /// For each code whether the operators refuse it; nil when they refuse none.
     var refused: UnsafePointer<Bool>?
@@ -63,25 +65,33 @@ final class RowEncoder<Value: FloatElement & BitwiseCopyable>: @unchecked Sendab
   let width: Int
   let columns: [Column]
   let segments: [Segment]
+  /// Numbers that are looked up after some operations.
+  private let prepared: [Segment]
   let stages: [Stage]
-  let memory: PlanMemory
+  let memory: StepMemory
+  /// Whether some segment sets one of its features and leaves the others 0.
+  private let setsSome: Bool
   /// Keeps what the columns refer to.
   private let dictionaries: [CodeDictionary]
   private let columnStart: UnsafePointer<Column>
+  private let preparedStart: UnsafePointer<Segment>
   private let segmentStart: UnsafePointer<Segment>
   private let stageStart: UnsafePointer<Stage>
 
   init(
-    width: Int, columns: [Column], dictionaries: [CodeDictionary], segments: [Segment], stages: [Stage],
-    memory: PlanMemory
+    width: Int, columns: [Column], dictionaries: [CodeDictionary], prepared: [Segment], segments: [Segment],
+    stages: [Stage], memory: StepMemory
   ) {
     self.width = width
     self.columns = columns
     self.dictionaries = dictionaries
+    self.prepared = prepared
     self.segments = segments
     self.stages = stages
     self.memory = memory
     columnStart = memory.keep(columns)
+    setsSome = segments.contains { $0.kind == .single && $0.count > 1 }
+    preparedStart = memory.keep(prepared)
     segmentStart = memory.keep(segments)
     stageStart = memory.keep(stages)
   }
@@ -99,7 +109,8 @@ final class RowEncoder<Value: FloatElement & BitwiseCopyable>: @unchecked Sendab
     while first < rows.upperBound {
       let count = min(size, rows.upperBound - first)
       let block = target + (first - rows.lowerBound) * width
-      try look(context, first, count, codes, stride: size)
+      try look(context, first, count, codes, stride: size, numbers)
+      if setsSome { block.update(repeating: 0, count: count * width) }
       for index in 0..<segments.count {
         write(context, segmentStart + index, first, count, codes, stride: size, numbers, block)
       }
@@ -107,19 +118,27 @@ final class RowEncoder<Value: FloatElement & BitwiseCopyable>: @unchecked Sendab
     }
   }
 
-  /// Writes the codes of each column, `stride` apart.
+  /// Writes the codes of each column, `stride` apart; `numbers` is room for `count` of them.
   @inline(__always)
   func look(
-    _ context: RunContext, _ first: Int, _ count: Int, _ codes: UnsafeMutablePointer<Int32>, stride: Int
+    _ context: RunContext, _ first: Int, _ count: Int, _ codes: UnsafeMutablePointer<Int32>, stride: Int,
+    _ numbers: UnsafeMutablePointer<Value>
   ) throws(Status) {
     for index in 0..<columns.count {
       let column = columnStart + index
       let own = codes + index * stride
-      let start =
-        context.input(column.pointee.input).bytes
-        + (first * column.pointee.width + column.pointee.element) * column.pointee.type.byteWidth
-      column.pointee.dictionary._withUnsafeGuaranteedRef {
-        $0.find(start, column.pointee.type, step: column.pointee.width, rows: count, to: own)
+      if let number = column.pointee.prepared {
+        self.column(context, preparedStart + number, 0, first, count, to: numbers)
+        column.pointee.dictionary._withUnsafeGuaranteedRef {
+          $0.find(numbers, Self.valueType, step: 1, rows: count, to: own)
+        }
+      } else {
+        let start =
+          context.input(column.pointee.input).bytes
+          + (first * column.pointee.width + column.pointee.element) * column.pointee.type.byteWidth
+        column.pointee.dictionary._withUnsafeGuaranteedRef {
+          $0.find(start, column.pointee.type, step: column.pointee.width, rows: count, to: own)
+        }
       }
       if let refused = column.pointee.refused {
         for row in 0..<count where refused[Int(own[row])] {
@@ -146,10 +165,8 @@ final class RowEncoder<Value: FloatElement & BitwiseCopyable>: @unchecked Sendab
         return
       }
       for row in 0..<count {
-        let to = block + row * width
-        for index in position..<(position + size) { to[index] = 0 }
         let code = Int(own[row])
-        to[Int(positions[code])] = values[code]
+        block[row * width + Int(positions[code])] = values[code]
       }
     case .table:
       let own = codes + segment.pointee.column * stride

@@ -5,7 +5,7 @@ import MartletCore
 /// `Add` and `Relu`.
 final class DenseLayerStep: AnyOperator, @unchecked Sendable {
   // `@unchecked Sendable`: pointers address `memory`, which is only read once the step is made.
-  private let memory = PlanMemory()
+  private let memory = StepMemory()
   private let panels: UnsafeRawPointer
   private let bias: UnsafeRawPointer?
   private let depth: Int

@@ -62,6 +62,11 @@ final class LinearClassifierOperator: Operator, LinearScorer {
         }
         target[0] = 1 - score
         target[1] = score
+      } else if classes == 2, case .logistic = transform, scores[2 * row] == -scores[2 * row + 1] {
+        // One exponential does for both: the function sees magnitudes.
+        let value = PostTransform.logisticOfMagnitude(scores[2 * row])
+        target[0] = scores[2 * row] < 0 ? 1 - value : value
+        target[1] = scores[2 * row + 1] < 0 ? 1 - value : value
       } else {
         for index in 0..<classes { target[index] = scores[row * classes + index] }
         if classes > 1 { transform.apply(target) }

@@ -40,9 +40,12 @@ enum PostTransform: Sendable {
 
   /// 1 / (1 + e^-x), computed on the positive side so that nothing overflows.
   static func logistic(_ x: Float) -> Float {
-    let y = 1 / (1 + expf(-abs(x)))
+    let y = logisticOfMagnitude(x)
     return x < 0 ? 1 - y : y
   }
+
+  /// The same of |x|.
+  static func logisticOfMagnitude(_ x: Float) -> Float { 1 / (1 + expf(-abs(x))) }
 
   /// The quantile function of the normal distribution, with an approximated inverse error function.
   static func probit(_ x: Float) -> Float { 1.414_213_56 * inverseErrorFunction(2 * x - 1) }

@@ -5,11 +5,28 @@ import MartletCore
 struct CodeTables {
   /// Elements that the operators may compute in all, and values that are kept.
   private static let maximumWork = 1 << 26
-  private static let maximumValues = 1 << 24
+  private static let maximumValues = 1 << 22
   private static let rowsAtOnce = 64
 
-  /// For each source the values of its elements, bits in 64: `[codes][elements]`, in the order of `positions`.
-  private(set) var values: [Int: [UInt64]] = [:]
+  /// Elements of a row that are not zero, for each code of a source.
+  struct Sparse {
+    /// Where the elements of each code begin, and where those of the last end.
+    private(set) var starts = [0]
+    /// Numbers of elements in the order of `positions`, and their bits in 64.
+    private(set) var elements: [(index: Int, bits: UInt64)] = []
+
+    var codes: Int { starts.count - 1 }
+
+    mutating func append(_ index: Int, _ bits: UInt64) { elements.append((index, bits)) }
+    mutating func endCode() { starts.append(elements.count) }
+
+    /// Those of one code within a range of elements.
+    func elements(_ code: Int, in range: Range<Int>) -> [(index: Int, bits: UInt64)] {
+      elements[starts[code]..<starts[code + 1]].filter { range.contains($0.index) }
+    }
+  }
+
+  private(set) var values: [Int: Sparse] = [:]
   /// The elements of a row that depend on each source.
   private(set) var positions: [Int: [Int]] = [:]
   /// For each source whether the operators refuse its codes; none for a source that may have any.
@@ -32,17 +49,12 @@ struct CodeTables {
       }
     }
     guard !positions.isEmpty else { return }
-    let counts = positions.mapValues { _ in 0 }.keys.map { trace.keys[$0].keys(trace.sources[$0].kind).count + 1 }
+    let counts = positions.keys.map { keys($0).codes }
     let rows = counts.max() ?? 0
     let work = steps.flatMap(\.outputs).filter { $0 >= 0 }
       .reduce(0) { $0 + (context.tail(Int($1))?.reduce(1, *) ?? 0) }
     guard work * rows <= Self.maximumWork else { return nil }
-    var kept = 0
-    for (source, own) in positions { kept += own.count * (keys(source).count + 1) }
-    guard kept <= Self.maximumValues else { return nil }
-    for (source, own) in positions {
-      values[source] = Array(repeating: 0, count: own.count * (keys(source).count + 1))
-    }
+    for source in positions.keys { values[source] = Sparse() }
     let texts = TextHeap()
     let list = StepList(steps)
     let scratch = EngineScratch(
@@ -69,23 +81,33 @@ struct CodeTables {
   }
 
   private mutating func collect(_ slot: TensorSlot, _ width: Int, first: Int, count: Int) -> Bool {
-    guard slot.shape.elements == width * count else { return false }
+    guard slot.shape.elements == width * count, slot.type == .float32 || slot.type == .float64 else { return false }
     for (source, own) in positions {
-      let codes = keys(source).count + 1
+      let codes = keys(source).codes
+      var table = values[source] ?? Sparse()
+      values[source] = nil
       for row in 0..<count where first + row < codes {
         for (index, position) in own.enumerated() {
           let element = row * width + position
-          let bits: UInt64
-          switch slot.type {
-          case .float32: bits = UInt64(slot.base.assumingMemoryBound(to: UInt32.self)[element])
-          case .float64: bits = slot.base.assumingMemoryBound(to: UInt64.self)[element]
-          default: return false
-          }
-          values[source]![(first + row) * own.count + index] = bits
+          let bits =
+            slot.type == .float32
+            ? UInt64(slot.base.assumingMemoryBound(to: UInt32.self)[element])
+            : slot.base.assumingMemoryBound(to: UInt64.self)[element]
+          // Not every number that is none has the same bits, so these would not tell which to write.
+          let isUnsure = trace.sources[source].kind == .intervals && Self.isNaN(bits, slot.type)
+          if isUnsure { return false }
+          if bits != 0 { table.append(index, bits) }
         }
+        table.endCode()
       }
+      values[source] = table
+      if table.elements.count > Self.maximumValues { return false }
     }
     return true
+  }
+
+  private static func isNaN(_ bits: UInt64, _ type: ElementType) -> Bool {
+    type == .float32 ? Float(bitPattern: UInt32(truncatingIfNeeded: bits)).isNaN : Double(bitPattern: bits).isNaN
   }
 
   private mutating func collectRefused(_ item: StepList.Item, _ scratch: EngineScratch, first: Int, count: Int) {
@@ -94,10 +116,10 @@ struct CodeTables {
     let elements = trace.elements(Int(item.inputs[0])) ?? []
     for row in 0..<count {
       for (index, element) in elements.enumerated() {
-        guard case .code(let source) = element, first + row <= keys(source).count,
+        guard case .code(let source) = element, first + row < keys(source).codes,
           !box.wrapped.knows(input, row * elements.count + index)
         else { continue }
-        var own = refused[source] ?? Array(repeating: false, count: keys(source).count + 1)
+        var own = refused[source] ?? Array(repeating: false, count: keys(source).codes)
         own[first + row] = true
         refused[source] = own
       }
@@ -109,7 +131,7 @@ struct CodeTables {
     let slot: Int
     private let type: ElementType
     private let tail: [Int]
-    /// The keys of each element and one that is none; empty for elements that are not looked up.
+    /// A value for each code of each element; empty for elements that are not looked up.
     private var texts: [[TextRef]]
     private var numbers: [[Double]]
     private var integers: [[Int64]]
@@ -118,22 +140,28 @@ struct CodeTables {
       self.slot = slot
       type = trace.context.type(slot)
       tail = trace.context.tail(slot) ?? []
-      let width = tail.reduce(1, *)
-      texts = Array(repeating: [], count: width)
-      numbers = Array(repeating: [], count: width)
-      integers = Array(repeating: [], count: width)
-      for (index, source) in trace.sources.enumerated() where source.slot == slot {
-        switch trace.keys[index].keys(source.kind) {
+      let elements = trace.elements(slot) ?? []
+      texts = Array(repeating: [], count: elements.count)
+      numbers = texts.map { _ in [] }
+      integers = texts.map { _ in [] }
+      for (place, element) in elements.enumerated() {
+        let source: Int?
+        switch element {
+        case .code(let index): source = index
+        case .number(let index): source = trace.source(of: trace.terms[index])
+        }
+        guard let source else { continue }
+        switch trace.keys[source].keys(trace.sources[source].kind) {
         case .texts(let keys):
-          texts[source.element] = (keys + [Self.other(than: keys)]).map { key in
+          texts[place] = (keys + [Self.other(than: keys)]).map { key in
             key.withUnsafeBytes { heap.store($0) }
           }
         case .integers(let keys):
-          let other = (2...).first { !keys.contains($0) } ?? 0
-          integers[source.element] = keys + [other]
-          numbers[source.element] = (keys + [other]).map(Double.init)
+          integers[place] = keys + [(2...).first { !keys.contains($0) } ?? 0]
+          numbers[place] = integers[place].map(Double.init)
         case .reals(let keys):
-          numbers[source.element] = keys + [(2...).lazy.map(Double.init).first { !keys.contains($0) } ?? 0]
+          numbers[place] = keys + [(2...).lazy.map(Double.init).first { !keys.contains($0) } ?? 0]
+        case .intervals(let keys): numbers[place] = Self.members(keys, type)
         }
       }
     }
@@ -145,23 +173,34 @@ struct CodeTables {
       return text
     }
 
+    /// A number of each interval. One that no number of the type is in gets any: it will not be looked up.
+    private static func members(_ keys: [Int64], _ type: ElementType) -> [Double] {
+      var members = [-Double.infinity]
+      for key in keys {
+        let bound = IntervalTable.value(key)
+        members.append(bound)
+        members.append(type == .float32 ? Double(Float(bound).nextUp) : bound.nextUp)
+      }
+      return members + [.nan]
+    }
+
     func fill(_ target: inout TensorSlot, first: Int, count: Int) {
       target.reserve(type, Shape([count] + tail))
       let width = tail.reduce(1, *)
       for row in 0..<count {
         for element in 0..<width {
           let index = row * width + element
-          func pick<T>(_ values: [T], _ fallback: T) -> T {
-            values.isEmpty ? fallback : values[min(first + row, values.count - 1)]
+          func pick<T>(_ values: [[T]], _ fallback: T) -> T {
+            guard element < values.count, !values[element].isEmpty else { return fallback }
+            return values[element][min(first + row, values[element].count - 1)]
           }
           switch type {
-          case .text: target.base.assumingMemoryBound(to: TextRef.self)[index] = pick(texts[element], .empty)
-          case .float32: target.base.assumingMemoryBound(to: Float.self)[index] = Float(pick(numbers[element], 1))
-          case .float64: target.base.assumingMemoryBound(to: Double.self)[index] = pick(numbers[element], 1)
-          case .int64: target.base.assumingMemoryBound(to: Int64.self)[index] = pick(integers[element], 1)
+          case .text: target.base.assumingMemoryBound(to: TextRef.self)[index] = pick(texts, .empty)
+          case .float32: target.base.assumingMemoryBound(to: Float.self)[index] = Float(pick(numbers, 1))
+          case .float64: target.base.assumingMemoryBound(to: Double.self)[index] = pick(numbers, 1)
+          case .int64: target.base.assumingMemoryBound(to: Int64.self)[index] = pick(integers, 1)
           case .int32:
-            target.base.assumingMemoryBound(to: Int32.self)[index] = Int32(
-              truncatingIfNeeded: pick(integers[element], 1))
+            target.base.assumingMemoryBound(to: Int32.self)[index] = Int32(truncatingIfNeeded: pick(integers, 1))
           default: break
           }
         }

@@ -25,6 +25,9 @@ private struct Layer {
   /// The steps behind the product that this layer stands for.
   private(set) var absorbed: [Int] = []
 
+  /// Larger matrices stay in the file's order: another copy of them would be too much.
+  private static let maximumWeights = 1 << 20
+
   init?(_ index: Int, _ items: [StepList.Item], _ readers: [Int32: [Int]], _ context: RewriteContext) {
     let product = items[index]
     guard let node = context.node(product), node.domain.isEmpty, ["MatMul", "Gemm"].contains(node.opType),
@@ -46,7 +49,8 @@ private struct Layer {
     let depth = weights.shape[isTransposed ? 1 : 0]
     let columns = weights.shape[isTransposed ? 0 : 1]
     // Longer sums are made of parts.
-    guard depth > 0, columns > 0, depth <= MatrixProduct.part(depth: depth, columns: columns),
+    guard depth > 0, columns > 0, weights.count <= Self.maximumWeights,
+      depth <= MatrixProduct.part(depth: depth, columns: columns),
       context.tail(Int(product.inputs[0])) == [depth], product.outputs.count == 1, product.outputs[0] >= 0,
       bias.map({ ElementRules.fits($0.shape, [columns]) }) ?? true
     else { return nil }

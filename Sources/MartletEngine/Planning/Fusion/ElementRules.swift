@@ -13,6 +13,17 @@ struct ElementRules {
     "IsNaN", "IsInf", "Round", "Floor", "Ceil", "Sigmoid", "Relu", "Tanh", "Sign", "Reciprocal",
   ]
 
+  /// Operators that compute each row by itself and refuse no value, in whatever way: when all of a row's elements follow
+  /// from one category, so does all that they make.
+  private static let rowwise: Set<String> = [
+    "ArgMax", "ArgMin", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceMean",
+  ]
+
+  /// Operators that only compare a number with constants, or ask what kind of number it is.
+  private static let comparisons: Set<String> = [
+    "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Equal", "IsNaN", "IsInf",
+  ]
+
   private let node: GraphNode
   private let item: StepList.Item
   private let trace: RowTrace
@@ -30,6 +41,7 @@ struct ElementRules {
     case ("", let type) where Movement.operators.contains(type): found = move()
     case ("ai.onnx.ml", "ArrayFeatureExtractor"): found = move()
     case ("", let type) where Self.elementwise.contains(type): found = compute()
+    case ("", let type) where Self.rowwise.contains(type): found = computeRow()
     case ("ai.onnx.ml", "Scaler"), ("ai.onnx.ml", "Imputer"): found = compute()
     default: found = nil
     }
@@ -52,7 +64,7 @@ struct ElementRules {
   // MARK: Movement
 
   private func move() -> [[RowElement]?]? {
-    guard let sources = Movement.sources(item, context) else { return nil }
+    guard let sources = context.movements.sources(item, context) else { return nil }
     var elements: [Int: [RowElement]] = [:]
     for index in Set(sources.compactMap { $0 }.joined().map(\.input)) {
       guard let own = trace.elements(Int(item.inputs[index])) else { return nil }
@@ -67,7 +79,7 @@ struct ElementRules {
     guard let slot = input(0), let elements = trace.elements(slot), isOutput(elements.count),
       let keys = Self.keys(node, context.type(slot))
     else { return nil }
-    return coded(elements, keys, context.type(slot), kind: Self.isReal(context.type(slot)) ? .reals : .integers)
+    return coded(slot, elements, keys, kind: Self.isReal(context.type(slot)) ? .reals : .integers)
       .map { [$0] }
   }
 
@@ -81,15 +93,17 @@ struct ElementRules {
     default: return nil
     }
     guard isOutput(elements.count * count) else { return nil }
-    return coded(elements, keys, context.type(slot), kind: .integers).map {
+    return coded(slot, elements, keys, kind: .integers).map {
       [$0.flatMap { Array(repeating: $0, count: count) }]
     }
   }
 
   /// Elements after a lookup by `keys`.
   private func coded(
-    _ elements: [RowElement], _ keys: CodeKeys, _ type: ElementType, kind: CodeSource.Kind
+    _ slot: Int, _ elements: [RowElement], _ keys: CodeKeys, kind: CodeSource.Kind
   ) -> [RowElement]? {
+    let type = context.type(slot)
+    let areNumbers = trace.areNumbers(slot)
     var result: [RowElement] = []
     for element in elements {
       if case .code(let source) = element {
@@ -98,7 +112,9 @@ struct ElementRules {
         result.append(element)
         continue
       }
-      guard type != .text, Self.areExact(keys, kind, type), let source = trace.source(of: element, kind) else {
+      guard type != .text, areNumbers, Self.areExact(keys, kind, type),
+        let source = trace.source(of: element, in: slot, kind)
+      else {
         return nil
       }
       trace.addKeys(keys, to: source)
@@ -178,6 +194,7 @@ struct ElementRules {
       numbers.append(index)
     }
     guard !operands.isEmpty else { return nil }
+    let areNumbers = numbers.count == 1 && trace.areNumbers(Int(item.inputs[numbers[0]]))
     // Two texts of which neither is a constant may be equal without either being a key.
     if node.opType == "Equal", hasText, operands.count > 1 { return nil }
     let makesText = context.type(Int(item.outputs[0])) == .text
@@ -189,13 +206,15 @@ struct ElementRules {
     var result: [RowElement] = []
     for index in 0..<width {
       let own = operands.map { $0.elements[$0.isSpread ? 0 : index] }
-      guard let element = element(own, at: index, inputs: numbers, tail: tail) else { return nil }
+      guard let element = element(own, at: index, inputs: numbers, tail, areNumbers: areNumbers) else { return nil }
       result.append(element)
     }
     return [result]
   }
 
-  private func element(_ own: [RowElement], at index: Int, inputs: [Int], tail: [Int]) -> RowElement? {
+  private func element(
+    _ own: [RowElement], at index: Int, inputs: [Int], _ tail: [Int], areNumbers: Bool
+  ) -> RowElement? {
     if case .code(let source) = own[0] {
       guard own.allSatisfy({ $0 == own[0] }) else { return nil }
       // A comparison with texts makes them keys.
@@ -209,8 +228,64 @@ struct ElementRules {
       return own[0]
     }
     guard own.count == 1, case .number(let number) = own[0] else { return nil }
+    if let bounds = bounds(trace.terms[number], at: index, input: inputs[0]) {
+      guard areNumbers, let source = trace.source(of: own[0], in: Int(item.inputs[inputs[0]]), .intervals) else {
+        return nil
+      }
+      trace.addKeys(CodeKeys(bounds: bounds), to: source)
+      return .code(source)
+    }
     return NumberRules(node, item, context).apply(trace.terms[number], at: index, input: inputs[0], tail: tail)
       .map { .number(trace.term($0)) }
+  }
+
+  /// The numbers that tell all results of the operator on an element apart; nil where no few numbers do.
+  private func bounds(_ term: NumberTerm, at index: Int, input: Int) -> [Double]? {
+    var value: Double?
+    if item.inputs.count == 2, let constant = constant(1 - input) {
+      let place = constant.count == 1 ? 0 : index
+      switch constant.type {
+      case .float32: value = Double(constant.pointer(as: Float.self)[place])
+      case .float64: value = constant.pointer(as: Double.self)[place]
+      default: return nil
+      }
+    }
+    guard Self.isReal(term.type), Self.comparisons.contains(node.opType) else { return nil }
+    return value.map { [$0] } ?? []
+  }
+
+  private func computeRow() -> [[RowElement]?]? {
+    guard item.outputs.count == 1, item.outputs[0] >= 0, let tail = context.tail(Int(item.outputs[0])) else {
+      return nil
+    }
+    var first: Int?
+    var numbers: [NumberTerm] = []
+    for slot in item.inputs where slot >= 0 && context.run.constants[Int(slot)] == nil {
+      guard let elements = trace.elements(Int(slot)), context.type(Int(slot)) != .text else { return nil }
+      for element in elements {
+        switch element {
+        case .number(let index): numbers.append(trace.terms[index])
+        case .code(let source):
+          guard first == nil || first == source else { return nil }
+          first = source
+        }
+      }
+    }
+    guard let first, numbers.allSatisfy({ Self.isSettled($0, by: trace.sources[first]) }) else { return nil }
+    return [Array(repeating: .code(first), count: tail.reduce(1, *))]
+  }
+
+  /// Whether a number follows from the interval that `source` is in: what is left of a number times zero is its sign,
+  /// and whether it is finite. Exporters write a column of ones that way.
+  private static func isSettled(_ term: NumberTerm, by source: CodeSource) -> Bool {
+    let own = source.term
+    guard source.kind == .intervals, term.slot == own.slot, term.element == own.element, term.source == own.source,
+      term.type == own.type, term.stages.count > own.stages.count, term.stages.starts(with: own.stages)
+    else { return false }
+    let stage = term.stages[own.stages.count]
+    guard stage.kind == .multiply else { return false }
+    return term.type == .float32
+      ? NumberStage.value(stage.a, as: Float.self) == 0 : NumberStage.value(stage.a, as: Double.self) == 0
   }
 
   /// Whether a constant of `shape` meets every row of `tail` alike, element by element or as one for all.

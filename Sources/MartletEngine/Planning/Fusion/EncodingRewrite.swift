@@ -3,27 +3,41 @@ import MartletCore
 /// Puts an encoder in place of the steps that make a model's rows of features from columns, and lets a linear model
 /// behind it add the weights of categories instead of reading rows.
 enum EncodingRewrite: PlanRewrite {
+  /// Plans of more steps are left as they are, and so are those for which more trials would be needed: the time that a
+  /// file can take at load is bounded.
+  private static let maximumSteps = 4096
+  private static let maximumTrials = 64
+
   static func apply(_ items: [StepList.Item], _ context: RewriteContext) -> [StepList.Item]? {
+    guard items.count <= maximumSteps else { return nil }
     var blocked: Set<Int> = []
-    while true {
+    for _ in 0..<maximumTrials {
       let trace = RowTrace(items, context, blocked: blocked)
       let (targets, live) = needs(items, trace)
       guard !targets.isEmpty else { return nil }
-      var encodings: [Int: Encoding] = [:]
-      var refused = false
+      var candidates: [(producer: Int, cone: EncodingCone)] = []
+      // Where nothing is gained the step remains, and what it reads may be encoded instead.
+      var refused: Set<Int> = []
       for target in targets {
         guard let producer = items.firstIndex(where: { $0.outputs.contains(Int32(target)) }) else { return nil }
-        if let encoding = Encoding(target, producer, items, trace) {
-          encodings[producer] = encoding
+        if let cone = EncodingCone(target, items, trace) {
+          candidates.append((producer, cone))
         } else {
-          // The step remains, and what it reads may be encoded instead.
-          blocked.insert(producer)
-          refused = true
+          refused.insert(producer)
         }
       }
-      if refused { continue }
-      return assembled(items, encodings, live, context)
+      // Tables take time, so they are made when it is known which values need them.
+      var encodings: [Int: Encoding] = [:]
+      if refused.isEmpty {
+        for (producer, cone) in candidates {
+          encodings[producer] = Encoding(cone, label: items[producer].label, trace)
+          if encodings[producer] == nil { refused.insert(producer) }
+        }
+      }
+      if refused.isEmpty { return assembled(items, encodings, live, context) }
+      blocked.formUnion(refused)
     }
+    return nil
   }
 
   /// The values that encoders have to make, and the steps that remain.
@@ -54,7 +68,7 @@ enum EncodingRewrite: PlanRewrite {
     Set(
       elements.map {
         switch $0 {
-        case .code(let source): trace.sources[source].slot
+        case .code(let source): trace.sources[source].term.slot
         case .number(let term): trace.terms[term].slot
         }
       })
@@ -92,6 +106,42 @@ enum EncodingRewrite: PlanRewrite {
   }
 }
 
+/// A value that an encoder may make, and the steps that it stands for.
+private struct EncodingCone {
+  let slot: Int
+  let elements: [RowElement]
+  let tail: [Int]
+  /// The steps between the value and those whose elements are looked up or computed with.
+  private(set) var steps: [StepList.Item] = []
+  let leaves: [Int]
+
+  /// Nil when the value is none that an encoder makes, or nothing is gained.
+  init?(_ slot: Int, _ items: [StepList.Item], _ trace: RowTrace) {
+    guard let elements = trace.values[slot], let tail = trace.context.tail(slot),
+      [.float32, .float64].contains(trace.context.type(slot))
+    else { return nil }
+    self.slot = slot
+    self.elements = elements
+    self.tail = tail
+    var needed: Set<Int> = [slot]
+    func isLeaf(_ value: Int) -> Bool { trace.values[value] == nil || (value != slot && trace.cuts.contains(value)) }
+    for item in items.reversed() {
+      let own = item.outputs.filter { $0 >= 0 && needed.contains(Int($0)) && !isLeaf(Int($0)) }
+      guard !own.isEmpty else { continue }
+      // A step that makes both would overwrite what is looked up.
+      guard item.outputs.allSatisfy({ $0 < 0 || !isLeaf(Int($0)) }) else { return nil }
+      steps.append(item)
+      for input in item.inputs where input >= 0 && trace.context.run.constants[Int(input)] == nil {
+        needed.insert(Int(input))
+      }
+    }
+    steps.reverse()
+    leaves = needed.filter(isLeaf).sorted()
+    let hasCodes = elements.contains { if case .code = $0 { true } else { false } }
+    guard steps.count > 1 || hasCodes else { return nil }
+  }
+}
+
 /// One value that an encoder makes.
 private struct Encoding {
   let slot: Int
@@ -104,41 +154,19 @@ private struct Encoding {
   private let double: RowEncoder<Double>?
   private let hasCodes: Bool
 
-  /// Nil when the value is none that an encoder makes, or nothing is gained.
-  init?(_ slot: Int, _ producer: Int, _ items: [StepList.Item], _ trace: RowTrace) {
-    let context = trace.context
-    guard let elements = trace.values[slot], let tail = context.tail(slot) else { return nil }
-    let type = context.type(slot)
-    guard type == .float32 || type == .float64 else { return nil }
-    let (steps, leaves) = Self.cone(slot, items, trace)
-    guard let tables = CodeTables(slot, steps, leaves: leaves, trace) else { return nil }
+  /// Nil when tables of the categories cannot be had.
+  init?(_ cone: EncodingCone, label: String, _ trace: RowTrace) {
+    guard let tables = CodeTables(cone.slot, cone.steps, leaves: cone.leaves, trace) else { return nil }
+    slot = cone.slot
+    self.label = label
+    tail = Shape([1] + cone.tail)
     hasCodes = !tables.positions.isEmpty
-    guard steps.count > 1 || hasCodes else { return nil }
-    self.slot = slot
-    label = items[producer].label
-    self.tail = Shape([1] + tail)
-    let maker = RowEncoderMaker(elements, tables, trace)
+    let maker = RowEncoderMaker(cone.elements, tables, trace)
     inputs = maker.inputs.map(Int32.init)
-    single = type == .float32 ? maker.encoder(Float.self) : nil
-    double = type == .float64 ? maker.encoder(Double.self) : nil
+    let isSingle = trace.context.type(slot) == .float32
+    single = isSingle ? maker.encoder(Float.self) : nil
+    double = isSingle ? nil : maker.encoder(Double.self)
     guard single != nil || double != nil, !inputs.isEmpty else { return nil }
-  }
-
-  /// The steps between the value and those that it is made of, and the latter.
-  private static func cone(
-    _ slot: Int, _ items: [StepList.Item], _ trace: RowTrace
-  ) -> (steps: [StepList.Item], leaves: [Int]) {
-    var needed: Set<Int> = [slot]
-    var steps: [StepList.Item] = []
-    for item in items.reversed() {
-      let own = item.outputs.filter { $0 >= 0 && needed.contains(Int($0)) && trace.values[Int($0)] != nil }
-      guard !own.isEmpty else { continue }
-      steps.append(item)
-      for input in item.inputs where input >= 0 && trace.context.run.constants[Int(input)] == nil {
-        needed.insert(Int(input))
-      }
-    }
-    return (steps.reversed(), needed.filter { trace.values[$0] == nil }.sorted())
   }
 
   var item: StepList.Item {
@@ -169,7 +197,7 @@ private struct RowEncoderMaker {
     self.elements = elements
     self.tables = tables
     self.trace = trace
-    for source in tables.positions.keys.sorted() { add(trace.sources[source].slot) }
+    for source in tables.positions.keys.sorted() { add(trace.sources[source].term.slot) }
     for case .number(let term) in elements { add(trace.terms[term].slot) }
   }
 
@@ -180,22 +208,28 @@ private struct RowEncoderMaker {
   private func width(_ slot: Int) -> Int { trace.context.tail(slot)?.reduce(1, *) ?? 1 }
 
   func encoder<T: FloatElement & BitwiseCopyable>(_: T.Type) -> RowEncoder<T>? {
-    let memory = PlanMemory()
+    let memory = StepMemory()
     var columns: [RowEncoder<T>.Column] = []
     var dictionaries: [CodeDictionary] = []
+    var prepared: [RowEncoder<T>.Segment] = []
+    var stages: [RowEncoder<T>.Stage] = []
     var columnOf: [Int: Int] = [:]
     for source in tables.positions.keys.sorted() {
-      let own = trace.sources[source]
-      let dictionary = CodeDictionary(trace.keys[source].keys(own.kind))
+      let own = trace.sources[source].term
+      let dictionary = CodeDictionary(trace.keys[source].keys(trace.sources[source].kind))
+      if !own.isUnchanged {
+        guard own.type == RowEncoder<T>.valueType else { return nil }
+        prepared.append(numbers([own], at: 0, &stages, memory, T.self))
+      }
       columnOf[source] = columns.count
       dictionaries.append(dictionary)
       columns.append(
         RowEncoder<T>.Column(
           input: inputs.firstIndex(of: own.slot)!, element: own.element, width: width(own.slot), type: own.type,
-          dictionary: .passUnretained(dictionary), refused: tables.refused[source].map { memory.keep($0) }))
+          prepared: own.isUnchanged ? nil : prepared.count - 1, dictionary: .passUnretained(dictionary),
+          refused: tables.refused[source].map { memory.keep($0) }))
     }
     var segments: [RowEncoder<T>.Segment] = []
-    var stages: [RowEncoder<T>.Stage] = []
     // How many elements of each source are behind us.
     var taken: [Int: Int] = [:]
     var position = 0
@@ -220,49 +254,51 @@ private struct RowEncoderMaker {
           end += 1
         }
         guard term.type == RowEncoder<T>.valueType else { return nil }
-        let first = stages.count
-        for (index, stage) in term.stages.enumerated() {
-          stages.append(
-            RowEncoder<T>.Stage(
-              kind: stage.kind, a: memory.keep(run.map { NumberStage.value($0.stages[index].a, as: T.self) }),
-              b: memory.keep(run.map { NumberStage.value($0.stages[index].b, as: T.self) })))
-        }
-        segments.append(
-          RowEncoder<T>.Segment(
-            kind: .numbers, position: position, count: run.count, values: memory.keep([T]()),
-            input: inputs.firstIndex(of: term.slot)!, element: term.element, width: width(term.slot),
-            type: term.source, stages: first..<stages.count))
+        segments.append(numbers(run, at: position, &stages, memory, T.self))
       }
       position = end
     }
     return RowEncoder(
-      width: elements.count, columns: columns, dictionaries: dictionaries, segments: segments, stages: stages,
-      memory: memory)
+      width: elements.count, columns: columns, dictionaries: dictionaries, prepared: prepared, segments: segments,
+      stages: stages, memory: memory)
+  }
+
+  /// Neighbouring numbers that go through the same kinds of operations.
+  private func numbers<T: FloatElement & BitwiseCopyable>(
+    _ terms: [NumberTerm], at position: Int, _ stages: inout [RowEncoder<T>.Stage], _ memory: StepMemory, _: T.Type
+  ) -> RowEncoder<T>.Segment {
+    let term = terms[0]
+    let first = stages.count
+    for (index, stage) in term.stages.enumerated() {
+      stages.append(
+        RowEncoder<T>.Stage(
+          kind: stage.kind, a: memory.keep(terms.map { NumberStage.value($0.stages[index].a, as: T.self) }),
+          b: memory.keep(terms.map { NumberStage.value($0.stages[index].b, as: T.self) })))
+    }
+    return RowEncoder<T>.Segment(
+      kind: .numbers, position: position, count: terms.count, values: memory.keep([T]()),
+      input: inputs.firstIndex(of: term.slot)!, element: term.element, width: width(term.slot), type: term.source,
+      stages: first..<stages.count)
   }
 
   /// The features at `range`, which are those from `first` on among the ones that the source makes.
   private func coded<T: FloatElement & BitwiseCopyable>(
-    _ source: Int, _ column: Int, _ range: Range<Int>, first: Int, _ memory: PlanMemory, _: T.Type
+    _ source: Int, _ column: Int, _ range: Range<Int>, first: Int, _ memory: StepMemory, _: T.Type
   ) -> RowEncoder<T>.Segment {
-    let all = tables.values[source]!
-    let width = tables.positions[source]!.count
-    let codes = width == 0 ? 0 : all.count / width
-    let rows = (0..<codes).map { code in all[(code * width + first)..<(code * width + first + range.count)] }
-    let isSingle = rows.allSatisfy { row in row.lazy.filter { $0 != 0 }.count <= 1 }
-    guard isSingle else {
+    let table = tables.values[source]!
+    let rows = (0..<table.codes).map { table.elements($0, in: first..<(first + range.count)) }
+    guard rows.allSatisfy({ $0.count <= 1 }) else {
+      var values = [T](repeating: 0, count: table.codes * range.count)
+      for (code, row) in rows.enumerated() {
+        for (index, bits) in row { values[code * range.count + index - first] = NumberStage.value(bits, as: T.self) }
+      }
       return RowEncoder<T>.Segment(
-        kind: .table, position: range.lowerBound, count: range.count, column: column, codes: codes,
-        values: memory.keep(rows.joined().map { NumberStage.value($0, as: T.self) }))
-    }
-    var positions: [Int32] = []
-    var values: [T] = []
-    for row in rows {
-      let found = row.firstIndex { $0 != 0 } ?? row.startIndex
-      positions.append(Int32(range.lowerBound + found - row.startIndex))
-      values.append(NumberStage.value(row[found], as: T.self))
+        kind: .table, position: range.lowerBound, count: range.count, column: column, codes: table.codes,
+        values: memory.keep(values))
     }
     return RowEncoder<T>.Segment(
-      kind: .single, position: range.lowerBound, count: range.count, column: column, codes: codes,
-      positions: memory.keep(positions), values: memory.keep(values))
+      kind: .single, position: range.lowerBound, count: range.count, column: column, codes: table.codes,
+      positions: memory.keep(rows.map { Int32(range.lowerBound + ($0.first.map { $0.index - first } ?? 0)) }),
+      values: memory.keep(rows.map { $0.first.map { NumberStage.value($0.bits, as: T.self) } ?? 0 }))
   }
 }

@@ -1,8 +1,8 @@
 import MartletCore
 
-/// Where an operator that only moves elements takes each of them from, found out by running it on elements that carry
-/// their own number.
-enum Movement {
+/// Where operators that only move elements take each of them from, found out by running them on elements that carry
+/// their own number. Confined to the thread that plans.
+final class Movement {
   /// Operators whose first inputs may be rows and whose other inputs, if any, are constants.
   static let operators: Set<String> = [
     "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Concat", "Split", "Gather",
@@ -15,11 +15,25 @@ enum Movement {
     var element: Int
   }
 
+  private let scratch: EngineScratch
+  /// What was found for a node.
+  private var known: [Int: [[Source]?]?] = [:]
+
+  init(_ run: PlanningRun) {
+    scratch = EngineScratch(slots: run.slotCount, constants: run.constants.map { (slot: $0.key, tensor: $0.value) })
+  }
+
   /// For each output that is used the source of every element of a row; nil where rows are not kept apart.
-  static func sources(_ item: StepList.Item, _ context: RewriteContext) -> [[Source]?]? {
+  func sources(_ item: StepList.Item, _ context: RewriteContext) -> [[Source]?]? {
+    if let sources = known[item.node] { return sources }
+    let sources = find(item, context)
+    known[item.node] = .some(sources)
+    return sources
+  }
+
+  private func find(_ item: StepList.Item, _ context: RewriteContext) -> [[Source]?]? {
     let run = context.run
     let rows = GraphPlanner.trialRows
-    let scratch = EngineScratch(slots: run.slotCount, constants: run.constants.map { (slot: $0.key, tensor: $0.value) })
     // The first tag of each input; tags count from 1, as zeros may come from elsewhere.
     var bounds: [(first: Int, width: Int, input: Int)] = []
     var next = 1
@@ -30,7 +44,7 @@ enum Movement {
       let width = tail.reduce(1, *)
       filled[slot] = index
       scratch.slots[Int(slot)].reserve(context.type(Int(slot)), Shape([rows] + tail))
-      tag(scratch.slots[Int(slot)], from: next, count: rows * width)
+      Self.tag(scratch.slots[Int(slot)], from: next, count: rows * width)
       bounds.append((next, width, index))
       next += rows * width
     }
@@ -51,7 +65,7 @@ enum Movement {
       let width = tail.reduce(1, *)
       var sources: [Source] = []
       for index in 0..<(rows * width) {
-        let tag = tag(scratch.slots[Int(slot)], at: index)
+        let tag = Self.tag(scratch.slots[Int(slot)], at: index)
         guard let bound = bounds.last(where: { $0.first <= tag }), tag < next, bound.width > 0 else { return nil }
         let place = tag - bound.first
         // The same elements of every row, from the same row.

@@ -13,6 +13,14 @@ struct RewriteContext {
   let oneRow: EngineScratch
   /// Slots of the graph's outputs.
   let outputs: Set<Int>
+  let movements: Movement
+
+  init(run: PlanningRun, oneRow: EngineScratch, outputs: Set<Int>) {
+    self.run = run
+    self.oneRow = oneRow
+    self.outputs = outputs
+    movements = Movement(run)
+  }
 
   /// The dimensions behind the rows of the value in `slot`, or nil when its first dimension is not the rows.
   func tail(_ slot: Int) -> [Int]? {
@@ -26,17 +34,6 @@ struct RewriteContext {
   func type(_ slot: Int) -> ElementType { run.scratch.slots[slot].type }
 
   func node(_ item: StepList.Item) -> GraphNode? { item.node < 0 ? nil : run.graph.nodes[item.node] }
-
-  /// The items that an output needs.
-  func needed(_ items: [StepList.Item]) -> [StepList.Item] {
-    var needed = outputs
-    var kept: [StepList.Item] = []
-    for item in items.reversed() where item.outputs.contains(where: { $0 >= 0 && needed.contains(Int($0)) }) {
-      kept.append(item)
-      for slot in item.inputs where slot >= 0 { needed.insert(Int(slot)) }
-    }
-    return kept.reversed()
-  }
 }
 
 /// All rewritings, in the order in which they are applied.

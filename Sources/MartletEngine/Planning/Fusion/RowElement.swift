@@ -8,17 +8,17 @@ enum RowElement: Hashable {
   case number(Int)
 }
 
-/// An element of a row whose values are looked up by keys.
+/// An element of a row whose values are looked up by keys, a number after the operations that it has gone through.
 struct CodeSource: Hashable {
   enum Kind: Hashable {
     case texts
     case integers
     case reals
+    /// A real number that is only compared: what matters is between which of the numbers it is.
+    case intervals
   }
 
-  var slot: Int
-  var element: Int
-  var type: ElementType
+  var term: NumberTerm
   var kind: Kind
 }
 

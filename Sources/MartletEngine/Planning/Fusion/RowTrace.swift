@@ -12,8 +12,14 @@ final class RowTrace {
   private(set) var keys: [CodeKeys] = []
   private var termIndex: [NumberTerm: Int] = [:]
   private var sourceIndex: [CodeSource: Int] = [:]
-  /// Elements of sources of numbers, each of which can be looked up in one way only.
-  private var kinds: [[Int]: CodeSource.Kind] = [:]
+  /// Numbers that are looked up, each in one way only.
+  private var kinds: [NumberTerm: CodeSource.Kind] = [:]
+  /// Values whose numbers are looked up by what reads them.
+  private(set) var cuts: Set<Int> = []
+
+  private var ownElements: [Int: [RowElement]] = [:]
+  /// Elements that may still be followed: what a graph of many wide values could take is bounded.
+  private var budget = 1 << 22
 
   /// Rows beyond this width are left to the operators.
   private static let maximumWidth = 1 << 14
@@ -25,16 +31,24 @@ final class RowTrace {
   }
 
   private func follow(_ item: StepList.Item) {
-    guard let node = context.node(item), let rule = ElementRules(node, item, self) else { return }
+    guard budget > 0, let node = context.node(item), let rule = ElementRules(node, item, self) else { return }
     for (slot, elements) in zip(item.outputs, rule.outputs) where slot >= 0 {
       guard let elements else { continue }
+      budget -= elements.count
       values[Int(slot)] = elements
     }
   }
 
   /// The elements of a row of the value in `slot`: as they are followed, or the value's own.
   func elements(_ slot: Int) -> [RowElement]? {
-    if let elements = values[slot] { return elements }
+    if let elements = values[slot] ?? ownElements[slot] { return elements }
+    let elements = makeElements(slot)
+    ownElements[slot] = elements
+    budget -= elements?.count ?? 0
+    return elements
+  }
+
+  private func makeElements(_ slot: Int) -> [RowElement]? {
     guard context.run.constants[slot] == nil, let tail = context.tail(slot) else { return nil }
     let width = tail.reduce(1, *)
     guard width > 0, width <= Self.maximumWidth else { return nil }
@@ -42,7 +56,10 @@ final class RowTrace {
     switch type {
     case .text:
       return (0..<width).map {
-        .code(source(CodeSource(slot: slot, element: $0, type: type, kind: .texts)))
+        .code(
+          source(
+            CodeSource(
+              term: NumberTerm(slot: slot, element: $0, source: type, type: type, stages: []), kind: .texts)))
       }
     case .float32, .float64, .int64, .int32:
       return (0..<width).map {
@@ -59,13 +76,23 @@ final class RowTrace {
     return terms.count - 1
   }
 
-  /// The source of an element that is a number itself, for lookups of `kind`; nil when it is looked up in another way.
-  func source(of element: RowElement, _ kind: CodeSource.Kind) -> Int? {
-    guard case .number(let index) = element, terms[index].isUnchanged else { return nil }
-    let term = terms[index]
-    guard kinds[[term.slot, term.element], default: kind] == kind else { return nil }
-    kinds[[term.slot, term.element]] = kind
-    return source(CodeSource(slot: term.slot, element: term.element, type: term.type, kind: kind))
+  /// Whether the numbers of the value in `slot` may be looked up: it has nothing else, so that it can be made up.
+  func areNumbers(_ slot: Int) -> Bool {
+    elements(slot)?.allSatisfy { if case .number = $0 { true } else { false } } == true
+  }
+
+  /// The source of an element of the value in `slot`, which has only numbers, for lookups of `kind`; nil when it is
+  /// looked up in another way.
+  func source(of element: RowElement, in slot: Int, _ kind: CodeSource.Kind) -> Int? {
+    guard case .number(let index) = element, kinds[terms[index], default: kind] == kind else { return nil }
+    kinds[terms[index]] = kind
+    cuts.insert(slot)
+    return source(CodeSource(term: terms[index], kind: kind))
+  }
+
+  /// The source that a number is looked up as; nil when it is not.
+  func source(of term: NumberTerm) -> Int? {
+    kinds[term].flatMap { sourceIndex[CodeSource(term: term, kind: $0)] }
   }
 
   private func source(_ source: CodeSource) -> Int {
@@ -84,6 +111,8 @@ struct CodeKeys {
   private(set) var texts: [[UInt8]] = []
   private(set) var integers: [Int64] = []
   private(set) var reals: [Double] = []
+  /// Bits of numbers that others are compared with; 0 and -0 are two.
+  private var bounds: Set<UInt64> = []
   private var seenTexts: Set<[UInt8]> = []
   private var seenNumbers: Set<UInt64> = []
 
@@ -99,6 +128,11 @@ struct CodeKeys {
 
   init(reals: [Double]) {
     for real in reals { add(real) }
+  }
+
+  /// Numbers that others are compared with, and those around which arithmetic changes its ways.
+  init(bounds: [Double]) {
+    for bound in bounds + [-.infinity, -0.0, 0, .infinity] where !bound.isNaN { self.bounds.insert(bound.bitPattern) }
   }
 
   mutating func add(_ text: [UInt8]) {
@@ -117,6 +151,7 @@ struct CodeKeys {
     for text in other.texts { add(text) }
     for integer in other.integers { add(integer) }
     for real in other.reals { add(real) }
+    bounds.formUnion(other.bounds)
   }
 
   func keys(_ kind: CodeSource.Kind) -> CodeDictionary.Keys {
@@ -124,6 +159,7 @@ struct CodeKeys {
     case .texts: .texts(texts)
     case .integers: .integers(integers)
     case .reals: .reals(reals)
+    case .intervals: .intervals(bounds.map { IntervalTable.order(Double(bitPattern: $0)) }.sorted())
     }
   }
 }

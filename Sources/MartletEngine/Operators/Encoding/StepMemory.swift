@@ -1,7 +1,7 @@
 /// Constant arrays of an operator in memory that kernels address, freed with the operator.
 ///
 /// `@unchecked Sendable`: filled while the operator is made, by one thread, and only read from then on.
-final class PlanMemory: @unchecked Sendable {
+final class StepMemory: @unchecked Sendable {
   private var blocks: [UnsafeMutableRawPointer] = []
 
   deinit {
