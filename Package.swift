@@ -25,7 +25,6 @@ let package = Package(
   products: [
     .executable(name: "martlet", targets: ["martlet"]),
     .library(name: "MartletClient", targets: ["MartletClient"]),
-    .library(name: "MartletFormats", targets: ["MartletFormats"]),
     .library(name: "MartletServer", targets: ["MartletServer"]),
     .library(name: "MartletServices", targets: ["MartletServices"]),
     .library(name: "MartletFormats", targets: ["MartletFormats", "MartletCore"]),
