@@ -92,7 +92,7 @@ let package = Package(
     tests("MartletWireTests", ["MartletWire", "MartletCore", "CProtos", "CProtobufC"]),
     tests("MartletRPCTests", ["MartletRPC", "MartletSockets", "MartletWire", "MartletCore"]),
     tests("MartletBatchingTests", ["MartletBatching", "MartletCore"]),
-    tests("MartletEngineTests", ["MartletEngine", "MartletFormats", "MartletCore"]),
+    tests("MartletEngineTests", ["MartletEngine", "MartletFormats", "MartletCore", "CKernels"]),
     tests("MartletFormatsTests", ["MartletFormats", "MartletEngine", "MartletCore"]),
     tests("MartletRepositoryTests", ["MartletRepository", "MartletCore", logging]),
     tests(

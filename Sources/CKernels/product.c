@@ -104,24 +104,16 @@ DEFINE_FUNCTION(product_double, double, avx2, __attribute__((target("avx2,fma"))
 DEFINE_FUNCTION(product_float, float, avx512, __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma"))))
 DEFINE_FUNCTION(product_double, double, avx512, __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma"))))
 
-// What the processor has: 0, 1 for AVX2 with FMA, 2 for AVX-512. Set before main, constant from then on.
-static int level;
-
-__attribute__((constructor)) static void detect(void) {
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) level = 1;
-  if (level == 1 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")
-      && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
-    level = 2;
-}
 #endif
 
 void martlet_product_float(
     const float *a, const float *b, float *c, size_t rows, size_t depth, size_t columns, size_t part, float alpha,
     bool accumulates) {
 #if defined(__x86_64__)
-  if (level == 2) return product_float_avx512(a, b, c, rows, depth, columns, part, alpha, accumulates);
-  if (level == 1) return product_float_avx2(a, b, c, rows, depth, columns, part, alpha, accumulates);
+  const int level = martlet_cpu_level();
+  if (level >= MARTLET_CPU_AVX512)
+    return product_float_avx512(a, b, c, rows, depth, columns, part, alpha, accumulates);
+  if (level == MARTLET_CPU_AVX2) return product_float_avx2(a, b, c, rows, depth, columns, part, alpha, accumulates);
 #endif
   product_float_base(a, b, c, rows, depth, columns, part, alpha, accumulates);
 }
@@ -130,8 +122,10 @@ void martlet_product_double(
     const double *a, const double *b, double *c, size_t rows, size_t depth, size_t columns, size_t part, double alpha,
     bool accumulates) {
 #if defined(__x86_64__)
-  if (level == 2) return product_double_avx512(a, b, c, rows, depth, columns, part, alpha, accumulates);
-  if (level == 1) return product_double_avx2(a, b, c, rows, depth, columns, part, alpha, accumulates);
+  const int level = martlet_cpu_level();
+  if (level >= MARTLET_CPU_AVX512)
+    return product_double_avx512(a, b, c, rows, depth, columns, part, alpha, accumulates);
+  if (level == MARTLET_CPU_AVX2) return product_double_avx2(a, b, c, rows, depth, columns, part, alpha, accumulates);
 #endif
   product_double_base(a, b, c, rows, depth, columns, part, alpha, accumulates);
 }

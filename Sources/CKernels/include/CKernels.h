@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "TreeKernels.h"
+
 /// Writes alpha times `a` [rows, depth] times `b` [depth, columns] to `c` [rows, columns], or adds it to `c`.
 ///
 /// An element is summed in the order of the inner dimension by fused multiply-adds, in parts of `part` products that

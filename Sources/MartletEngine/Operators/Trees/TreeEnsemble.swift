@@ -79,10 +79,10 @@ struct TreeEnsemble<Value: TreeValue>: Sendable {
 /// every other set wants the exact value. A set of categories takes values without their fraction and knows none below
 /// `least`, infinite or NaN.
 struct MemberSet<Value: TreeValue>: Sendable {
-  private let whole: [Int64]
-  private let exact: [Value]
+  let whole: [Int64]
+  let exact: [Value]
   /// Smaller values are in no set.
-  private let least: Value
+  let least: Value
 
   init(_ members: [Value]) {
     let integers = members.compactMap { Int64(exactly: $0) }

@@ -44,7 +44,7 @@ extension TreeEnsemble {
 
   /// A comparison holds, or the value is missing and the node takes such as true.
   @inline(__always)
-  private func test(_ node: Node, _ value: Value) -> Bool {
+  func test(_ node: Node, _ value: Value) -> Bool {
     let holds =
       switch node.mode {
       case .lessOrEqual: value <= node.value

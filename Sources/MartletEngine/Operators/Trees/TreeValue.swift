@@ -8,6 +8,9 @@ protocol TreeValue: BinaryFloatingPoint, BitwiseCopyable, Sendable {
   /// The kinds of plans that the planner tries.
   static var planKinds: [TreePlan<Self>.Type] { get }
 
+  /// The ensemble on codes; nil when `CodedTreesBuilder` does not take it.
+  static func coded(_ ensemble: TreeEnsemble<Self>, maximumLeaves: Int) -> CodedTrees<Self>?
+
   /// `TreePlan.add` of the reference walk.
   static func walk(
     _ ensemble: TreeEnsemble<Self>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Self>, stride: Int, count: Int,
@@ -28,6 +31,10 @@ protocol TreeValue: BinaryFloatingPoint, BitwiseCopyable, Sendable {
 
 extension Float: TreeValue {
   static var planKinds: [TreePlan<Float>.Type] { TreePlanKinds.float }
+
+  static func coded(_ ensemble: TreeEnsemble<Float>, maximumLeaves: Int) -> CodedTrees<Float>? {
+    CodedTreesBuilder(ensemble, maximumLeaves: maximumLeaves).build()
+  }
 
   static func walk(
     _ ensemble: TreeEnsemble<Float>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Float>, stride: Int, count: Int,
@@ -55,6 +62,10 @@ extension Float: TreeValue {
 
 extension Double: TreeValue {
   static var planKinds: [TreePlan<Double>.Type] { TreePlanKinds.double }
+
+  static func coded(_ ensemble: TreeEnsemble<Double>, maximumLeaves: Int) -> CodedTrees<Double>? {
+    CodedTreesBuilder(ensemble, maximumLeaves: maximumLeaves).build()
+  }
 
   static func walk(
     _ ensemble: TreeEnsemble<Double>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Double>, stride: Int,

@@ -4,11 +4,13 @@
 /// ensemble, is the last.
 enum TreePlanKinds {
   static let float: [TreePlan<Float>.Type] = [
-    WalkPlan<Float>.self
+    WalkPlan<Float>.self,
+    SelectPlan<Float>.self,
   ]
 
   static let double: [TreePlan<Double>.Type] = [
-    WalkPlan<Double>.self
+    WalkPlan<Double>.self,
+    SelectPlan<Double>.self,
   ]
 
   /// What `MARTLET_PLAN` may say.

@@ -1,0 +1,171 @@
+// From values to codes: the rank of a value among a feature's cuts, as one byte or several.
+//
+// A cut is a value at which some test changes, so two values of the same rank go the same way at every node, and a
+// comparison of ranks is the comparison of the values. Cuts lie in a search tree of 16 to a node: with AVX-512 a level
+// is one comparison and a count of bits, so two levels rank a value among 255 cuts without a branch.
+
+#include "targets.h"
+
+#include <string.h>
+
+#define BLOCK 64
+
+// Ranks the value by the levels that begin at `cuts`; NaN, which is not less and not greater than anything, is 0.
+// Elements behind the last cut are NaN and never counted.
+#define DEFINE_SEARCH(NAME, TYPE, TARGET, COUNT)                                                                       \
+  INLINED TARGET uint32_t NAME(const TYPE *cuts, uint32_t levels, uint32_t count, TYPE value) {                        \
+    uint32_t rank = 0;                                                                                                 \
+    for (uint32_t level = levels; level > 0; level--) {                                                                \
+      rank = 16 * rank + COUNT(cuts + 16 * (size_t)rank, value);                                                       \
+      cuts += 16 * ((size_t)(count >> 4 * level) + 1);                                                                 \
+    }                                                                                                                  \
+    return rank;                                                                                                       \
+  }
+
+#if defined(__x86_64__)
+INLINED TARGET_AVX512 uint32_t count_float_avx512(const float *cuts, float value) {
+  return (uint32_t)__builtin_popcount(
+      _mm512_cmp_ps_mask(_mm512_set1_ps(value), _mm512_loadu_ps(cuts), _CMP_GE_OQ));
+}
+
+INLINED TARGET_AVX512 uint32_t count_double_avx512(const double *cuts, double value) {
+  const __m512d v = _mm512_set1_pd(value);
+  const uint32_t low = _mm512_cmp_pd_mask(v, _mm512_loadu_pd(cuts), _CMP_GE_OQ);
+  const uint32_t high = _mm512_cmp_pd_mask(v, _mm512_loadu_pd(cuts + 8), _CMP_GE_OQ);
+  return (uint32_t)__builtin_popcount(low | high << 8);
+}
+
+INLINED TARGET_AVX2 uint32_t count_float_avx2(const float *cuts, float value) {
+  const __m256 v = _mm256_set1_ps(value);
+  const uint32_t low = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_loadu_ps(cuts), _CMP_GE_OQ));
+  const uint32_t high = (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(v, _mm256_loadu_ps(cuts + 8), _CMP_GE_OQ));
+  return (uint32_t)__builtin_popcount(low | high << 8);
+}
+
+INLINED TARGET_AVX2 uint32_t count_double_avx2(const double *cuts, double value) {
+  const __m256d v = _mm256_set1_pd(value);
+  uint32_t mask = 0;
+  for (int i = 0; i < 4; i++)
+    mask |= (uint32_t)_mm256_movemask_pd(_mm256_cmp_pd(v, _mm256_loadu_pd(cuts + 4 * i), _CMP_GE_OQ)) << 4 * i;
+  return (uint32_t)__builtin_popcount(mask);
+}
+
+DEFINE_SEARCH(search_float_avx512, float, TARGET_AVX512, count_float_avx512)
+DEFINE_SEARCH(search_double_avx512, double, TARGET_AVX512, count_double_avx512)
+DEFINE_SEARCH(search_float_avx2, float, TARGET_AVX2, count_float_avx2)
+DEFINE_SEARCH(search_double_avx2, double, TARGET_AVX2, count_double_avx2)
+#endif
+
+// Without vectors: halves the sorted cuts, which are the last level, by a conditional move.
+#define DEFINE_HALVING(NAME, TYPE)                                                                                     \
+  INLINED uint32_t NAME(const TYPE *cuts, uint32_t levels, uint32_t count, TYPE value) {                               \
+    for (uint32_t level = levels; level > 1; level--) cuts += 16 * ((size_t)(count >> 4 * level) + 1);                 \
+    uint32_t low = 0, length = count;                                                                                  \
+    while (length > 1) {                                                                                               \
+      const uint32_t half = length / 2;                                                                                \
+      low += value >= cuts[low + half - 1] ? half : 0;                                                                 \
+      length -= half;                                                                                                  \
+    }                                                                                                                  \
+    return low + (length == 1 && value >= cuts[low]);                                                                  \
+  }
+
+DEFINE_HALVING(search_float_portable, float)
+DEFINE_HALVING(search_double_portable, double)
+
+INLINED uint8_t code_of(
+    const martlet_encoder *encoder, const martlet_code_column *column, uint32_t rank, uint32_t cuts, bool is_missing) {
+  if (column->lookup != UINT32_MAX) return encoder->lookups[column->lookup + (is_missing ? cuts + 1 : rank)];
+  if (is_missing) return column->missing;
+  const uint32_t above = rank > column->first ? rank - column->first : 0;
+  return above < 255 ? (uint8_t)above : 255;
+}
+
+#define DEFINE_ENCODE(SUFFIX, TYPE, TARGET, SEARCH)                                                                    \
+  static TARGET void encode_blocks_##SUFFIX(                                                                           \
+      const martlet_encoder *encoder, const TYPE *rows, size_t stride, size_t count, uint8_t *codes) {                 \
+    for (size_t first = 0; first < count; first += BLOCK, codes += BLOCK * encoder->column_count) {                    \
+      const size_t n = count - first < BLOCK ? count - first : BLOCK;                                                  \
+      if (n < BLOCK) memset(codes, 0, BLOCK * encoder->column_count);                                                  \
+      for (size_t index = 0; index < encoder->feature_count; index++) {                                                \
+        const martlet_coded_feature feature = encoder->features[index];                                                \
+        const TYPE *from = rows + first * stride + feature.feature;                                                    \
+        const TYPE *cuts = (const TYPE *)encoder->cuts + feature.first_cut;                                            \
+        uint8_t *to = codes + BLOCK * (size_t)feature.first_column;                                                    \
+        if (feature.is_plain && feature.levels == 1) {                                                                 \
+          for (size_t i = 0; i < n; i++) to[i] = (uint8_t)SEARCH(cuts, 1, feature.cuts, from[i * stride]);             \
+        } else if (feature.is_plain && feature.levels == 2) {                                                          \
+          for (size_t i = 0; i < n; i++) to[i] = (uint8_t)SEARCH(cuts, 2, feature.cuts, from[i * stride]);             \
+        } else {                                                                                                       \
+          const martlet_code_column *columns = encoder->columns + feature.first_column;                                \
+          for (size_t i = 0; i < n; i++) {                                                                             \
+            const TYPE value = from[i * stride];                                                                       \
+            const uint32_t rank = SEARCH(cuts, feature.levels, feature.cuts, value);                                   \
+            for (uint32_t column = 0; column < feature.columns; column++)                                              \
+              to[BLOCK * (size_t)column + i] =                                                                         \
+                  code_of(encoder, columns + column, rank, feature.cuts, value != value);                              \
+          }                                                                                                            \
+        }                                                                                                              \
+      }                                                                                                                \
+    }                                                                                                                  \
+  }                                                                                                                    \
+                                                                                                                       \
+  static TARGET void encode_rows_##SUFFIX(                                                                             \
+      const martlet_encoder *encoder, const TYPE *rows, size_t stride, size_t count, uint8_t *codes,                   \
+      size_t row_bytes) {                                                                                              \
+    for (size_t row = 0; row < count; row++, rows += stride, codes += row_bytes) {                                     \
+      for (size_t index = 0; index < encoder->feature_count; index++) {                                                \
+        const martlet_coded_feature *feature = encoder->features + index;                                              \
+        const TYPE value = rows[feature->feature];                                                                     \
+        const TYPE *cuts = (const TYPE *)encoder->cuts + feature->first_cut;                                           \
+        if (feature->is_plain && feature->levels == 2) {                                                               \
+          codes[feature->first_column] = (uint8_t)SEARCH(cuts, 2, feature->cuts, value);                               \
+          continue;                                                                                                    \
+        }                                                                                                              \
+        const uint32_t rank = SEARCH(cuts, feature->levels, feature->cuts, value);                                     \
+        for (uint32_t column = feature->first_column; column < feature->first_column + feature->columns; column++)     \
+          codes[column] = code_of(encoder, encoder->columns + column, rank, feature->cuts, value != value);            \
+      }                                                                                                                \
+    }                                                                                                                  \
+  }
+
+DEFINE_ENCODE(float_portable, float, , search_float_portable)
+DEFINE_ENCODE(double_portable, double, , search_double_portable)
+
+#if defined(__x86_64__)
+DEFINE_ENCODE(float_avx2, float, TARGET_AVX2, search_float_avx2)
+DEFINE_ENCODE(double_avx2, double, TARGET_AVX2, search_double_avx2)
+DEFINE_ENCODE(float_avx512, float, TARGET_AVX512, search_float_avx512)
+DEFINE_ENCODE(double_avx512, double, TARGET_AVX512, search_double_avx512)
+#endif
+
+void martlet_encode_blocks(
+    const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes) {
+#if defined(__x86_64__)
+  if (encoder->level >= MARTLET_CPU_AVX512) {
+    if (encoder->is_double) return encode_blocks_double_avx512(encoder, rows, stride, count, codes);
+    return encode_blocks_float_avx512(encoder, rows, stride, count, codes);
+  }
+  if (encoder->level == MARTLET_CPU_AVX2) {
+    if (encoder->is_double) return encode_blocks_double_avx2(encoder, rows, stride, count, codes);
+    return encode_blocks_float_avx2(encoder, rows, stride, count, codes);
+  }
+#endif
+  if (encoder->is_double) return encode_blocks_double_portable(encoder, rows, stride, count, codes);
+  encode_blocks_float_portable(encoder, rows, stride, count, codes);
+}
+
+void martlet_encode_rows(
+    const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes, size_t row_bytes) {
+#if defined(__x86_64__)
+  if (encoder->level >= MARTLET_CPU_AVX512) {
+    if (encoder->is_double) return encode_rows_double_avx512(encoder, rows, stride, count, codes, row_bytes);
+    return encode_rows_float_avx512(encoder, rows, stride, count, codes, row_bytes);
+  }
+  if (encoder->level == MARTLET_CPU_AVX2) {
+    if (encoder->is_double) return encode_rows_double_avx2(encoder, rows, stride, count, codes, row_bytes);
+    return encode_rows_float_avx2(encoder, rows, stride, count, codes, row_bytes);
+  }
+#endif
+  if (encoder->is_double) return encode_rows_double_portable(encoder, rows, stride, count, codes, row_bytes);
+  encode_rows_float_portable(encoder, rows, stride, count, codes, row_bytes);
+}

@@ -1,0 +1,124 @@
+#ifndef MARTLET_TREE_KERNELS_H
+#define MARTLET_TREE_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Kernels that score tree ensembles whose input values have been replaced by codes of one byte.
+//
+// Every structure here is filled by the engine, which checks what comes from a model file: kernels trust their sizes
+// and indices. Values are `float`, or `double` where `is_double`. All tables are aligned to 64 bytes.
+
+/// What a processor can do, each level including those before it.
+enum {
+  /// The base of the platform.
+  MARTLET_CPU_PORTABLE = 0,
+  /// AVX2, FMA, BMI2 and POPCNT.
+  MARTLET_CPU_AVX2 = 1,
+  /// AVX-512 F, VL, DQ and BW.
+  MARTLET_CPU_AVX512 = 2,
+  /// AVX-512 with byte permutes (VBMI) and bit matrices (GFNI).
+  MARTLET_CPU_AVX512_BYTES = 3,
+};
+
+/// The highest level of this processor.
+int martlet_cpu_highest(void);
+
+/// The level that kernels use: the highest, or less when the environment variable MARTLET_CPU says `portable`, `avx2`
+/// or `avx512`. Constant from before main on.
+int martlet_cpu_level(void);
+
+/// A column of the input that some tree reads, and the values at which any test on it changes.
+typedef struct {
+  /// The column of the input.
+  uint32_t feature;
+  /// Number of cuts.
+  uint32_t cuts;
+  /// Levels of the search tree: 16 to their power is more than `cuts`.
+  uint32_t levels;
+  /// Index in `cuts` of the top level; the others follow, the sorted cuts last, each padded with NaN to whole blocks
+  /// of 16. Element i of a level of step s is cut number (i + 1) s - 1.
+  uint32_t first_cut;
+  /// The columns of codes that it gives.
+  uint32_t first_column, columns;
+  /// Whether it gives one column, whose code is the rank itself, and 0 for NaN.
+  bool is_plain;
+} martlet_coded_feature;
+
+/// How a rank becomes a code: rank less `first`, held in 0...255 and `missing` for NaN; or by table.
+typedef struct {
+  uint32_t first;
+  /// Index in `lookups` of the codes of ranks 0 to `cuts`, then of NaN; or UINT32_MAX.
+  uint32_t lookup;
+  uint8_t missing;
+} martlet_code_column;
+
+/// From values to codes. The rank of a value is the number of cuts that it is not less than.
+typedef struct {
+  const martlet_coded_feature *features;
+  const martlet_code_column *columns;
+  const void *cuts;
+  const uint8_t *lookups;
+  size_t feature_count;
+  size_t column_count;
+  bool is_double;
+  int level;
+} martlet_encoder;
+
+/// Writes codes of `count` rows, of `stride` values each, in blocks of 64 rows: [block, column, 64 rows]. Codes of rows
+/// that are not there are 0.
+void martlet_encode_blocks(
+    const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes);
+
+/// Writes codes of `count` rows: [row, `row_bytes`], the rest of a row being undefined.
+void martlet_encode_rows(
+    const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes, size_t row_bytes);
+
+/// The leaves of a tree and where they go.
+typedef struct {
+  /// Index in `values` of the table of the first output; it holds 2 to the power `bits` values, 4 to 8.
+  /// The table of the next output follows.
+  uint32_t first_value;
+  /// Index in `outputs`.
+  uint32_t first_output;
+  uint32_t outputs;
+  uint32_t bits;
+} martlet_leaves;
+
+/// A tree as its inner nodes, children before parents: a node is true for codes greater than its threshold.
+typedef struct {
+  martlet_leaves leaves;
+  /// 1 to 8: a complete tree of that depth, left before right; 0: nodes with operands.
+  uint32_t depth;
+  uint32_t nodes;
+  /// Index in `thresholds`, `columns`; and in `operands` halved.
+  uint32_t first_node;
+  uint32_t first_operand;
+} martlet_select_tree;
+
+/// Trees for 64 rows side by side.
+typedef struct {
+  martlet_encoder encoder;
+  const martlet_select_tree *trees;
+  size_t tree_count;
+  /// The threshold in each of four bytes.
+  const uint32_t *thresholds;
+  /// Offset in bytes of the node's column in a block of codes.
+  const uint32_t *columns;
+  /// Two for each node with operands, when false and when true: 64 times the number of a leaf, or 64 times 256 more
+  /// than the index of the node.
+  const uint16_t *operands;
+  const void *values;
+  const uint32_t *outputs;
+  size_t target_count;
+} martlet_select_plan;
+
+/// Bytes of temporary memory that `martlet_select` needs.
+size_t martlet_select_bytes(const martlet_select_plan *plan, size_t rows);
+
+/// Adds every tree in order to `scores`, [rows, targets].
+void martlet_select(
+    const martlet_select_plan *plan, const void *rows, size_t stride, size_t count, void *scores, void *temporary);
+
+#endif

@@ -1,0 +1,53 @@
+import CKernels
+
+extension CodedTrees {
+  /// The tables by which kernels turn values into codes.
+  func encoder(_ memory: PlanMemory, level: Int32) -> martlet_encoder {
+    var coded: [martlet_coded_feature] = []
+    var columns: [martlet_code_column] = []
+    var cuts: [Value] = []
+    var lookups: [UInt8] = []
+    for feature in features {
+      let firstColumn = columns.count
+      for column in feature.columns {
+        switch column {
+        case .ordered(let segment, let missingIsHigh):
+          columns.append(
+            .init(
+              first: UInt32(segment * CodedFeature<Value>.segment), lookup: .max, missing: missingIsHigh ? 255 : 0))
+        case .table(let codes):
+          columns.append(.init(first: 0, lookup: UInt32(lookups.count), missing: 0))
+          lookups += codes
+        }
+      }
+      // A feature all of whose tests answer the same for every value.
+      guard columns.count > firstColumn else { continue }
+      let firstCut = cuts.count
+      let levels = Self.appendLevels(feature.cuts, to: &cuts)
+      coded.append(
+        .init(
+          feature: UInt32(feature.feature), cuts: UInt32(feature.cuts.count), levels: UInt32(levels),
+          first_cut: UInt32(firstCut), first_column: UInt32(firstColumn),
+          columns: UInt32(columns.count - firstColumn), is_plain: feature.isPlain))
+    }
+    return martlet_encoder(
+      features: memory.store(coded), columns: memory.store(columns), cuts: memory.store(cuts),
+      lookups: memory.store(lookups), feature_count: coded.count, column_count: columns.count,
+      is_double: Value.self == Double.self, level: level)
+  }
+
+  /// Appends the search tree of sorted cuts, 16 to a node, and returns its levels.
+  private static func appendLevels(_ sorted: [Value], to cuts: inout [Value]) -> Int {
+    var levels = 1
+    while sorted.count >> (4 * levels) > 0 { levels += 1 }
+    for level in stride(from: levels, to: 0, by: -1) {
+      let step = 1 << (4 * (level - 1))
+      let blocks = sorted.count >> (4 * level) + 1
+      for element in 0..<(16 * blocks) {
+        let cut = (element + 1) * step - 1
+        cuts.append(cut < sorted.count ? sorted[cut] : .nan)
+      }
+    }
+    return levels
+  }
+}

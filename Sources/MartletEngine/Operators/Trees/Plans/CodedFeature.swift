@@ -1,0 +1,121 @@
+/// What the trees ask about one feature: the values at which the answer of any test changes, and the columns of codes
+/// that tests read.
+///
+/// A *cut* u asks `value >= u`, the *rank* of a value is the number of cuts for which that holds. All values of one
+/// rank go the same way at every node; what NaN does is asked apart.
+struct CodedFeature<Value: TreeValue> {
+  /// One byte for each row that nodes compare with their threshold.
+  enum Column: Hashable {
+    /// The rank less `255 * segment`, held in 0...255; NaN is 0, or 255 with `missingIsHigh`.
+    case ordered(segment: Int, missingIsHigh: Bool)
+    /// The code of each rank, then of NaN.
+    case table([UInt8])
+  }
+
+  /// The most cuts of a feature: two bytes of rank.
+  static var maximumCuts: Int { 65_535 }
+  /// Cuts of one ordered column, so that a code above them all is left.
+  static var segment: Int { 255 }
+
+  let feature: Int
+  private(set) var cuts: [Value] = []
+  private(set) var columns: [Column] = []
+  private var places: [Column: Int] = [:]
+
+  init(feature: Int) {
+    self.feature = feature
+  }
+
+  /// Whether the one column's code is the rank itself, and 0 for NaN.
+  var isPlain: Bool { columns == [.ordered(segment: 0, missingIsHigh: false)] && cuts.count <= Self.segment }
+
+  /// Adds the values at which `node`'s answer changes.
+  mutating func addCuts(_ node: TreeEnsemble<Value>.Node, _ sets: [MemberSet<Value>]) {
+    let value = node.value
+    switch node.mode {
+    case .less, .greaterOrEqual: if !value.isNaN { cuts.append(value) }
+    case .lessOrEqual, .greater: if value < .infinity { cuts.append(value.nextUp) }
+    case .equal, .notEqual:
+      if !value.isNaN { cuts.append(value) }
+      if value < .infinity { cuts.append(value.nextUp) }
+    case .member: sets[Int(value)].appendCuts(to: &cuts)
+    case .leaf: break
+    }
+  }
+
+  /// Sorts what came in; false when it is too much.
+  mutating func closeCuts() -> Bool {
+    cuts.sort()
+    var kept = 0
+    for index in cuts.indices where kept == 0 || cuts[kept - 1] < cuts[index] {
+      cuts[kept] = cuts[index]
+      kept += 1
+    }
+    cuts.removeLast(cuts.count - kept)
+    return kept <= Self.maximumCuts
+  }
+
+  /// The number of cuts that are at most `value`: its rank.
+  func rank(_ value: Value) -> Int {
+    var low = 0
+    var high = cuts.count
+    while low < high {
+      let middle = (low + high) / 2
+      if cuts[middle] <= value { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
+  /// The place of a column among those of this feature.
+  mutating func place(_ column: Column) -> Int {
+    if let place = places[column] { return place }
+    places[column] = columns.count
+    columns.append(column)
+    return columns.count - 1
+  }
+
+  /// The answers of `test` for each rank and for NaN, or nil for a rank that no value has.
+  func answers(_ test: (Value) -> Bool) -> [Bool] {
+    var answers: [Bool] = []
+    answers.reserveCapacity(cuts.count + 2)
+    // Below a cut at negative infinity there is nothing, so any answer will do.
+    answers.append(test(-.infinity))
+    for cut in cuts { answers.append(test(cut)) }
+    answers.append(test(.nan))
+    return answers
+  }
+}
+
+extension MemberSet {
+  /// Adds the values at which membership changes, and perhaps some more.
+  fileprivate func appendCuts(to cuts: inout [Value]) {
+    for member in exact where !member.isNaN {
+      cuts.append(member)
+      if member < .infinity { cuts.append(member.nextUp) }
+    }
+    guard !whole.isEmpty else { return }
+    cuts.append(-0x1p63)
+    cuts.append(0x1p63)
+    if least > -.infinity { cuts.append(least) }
+    // A value is cut towards zero: k takes k..<k+1 above it, k-1<...k below, and 0 both sides.
+    for member in whole {
+      if member >= 0 {
+        cuts.append(member == 0 ? Value(-1).nextUp : Self.least(notBelow: member))
+        if member < .max { cuts.append(Self.least(notBelow: member + 1)) }
+      } else {
+        if member > .min { cuts.append(Self.least(above: member - 1)) }
+        cuts.append(Self.least(above: member))
+      }
+    }
+  }
+
+  private static func least(notBelow integer: Int64) -> Value {
+    let value = Value(integer)
+    return value < 0x1p63 && Int64(value) < integer ? value.nextUp : value
+  }
+
+  private static func least(above integer: Int64) -> Value {
+    let value = least(notBelow: integer)
+    return value < 0x1p63 && Int64(value) == integer ? value.nextUp : value
+  }
+}

@@ -1,0 +1,260 @@
+/// Trees whose nodes compare codes of one byte instead of values: what all coded plan kinds are made from.
+///
+/// Every test of the ensemble, whatever its mode and whatever it does with missing values, has become "the code of a
+/// column is above a threshold". Tests that always answer the same are gone.
+struct CodedTrees<Value: TreeValue> {
+  /// Children are places of nodes in the same tree, always greater than the node's own, or complements of leaves.
+  struct Node: BitwiseCopyable {
+    var column: Int32
+    /// The test holds for codes above it.
+    var threshold: UInt8
+    var low: Int32
+    var high: Int32
+  }
+
+  struct Tree: BitwiseCopyable {
+    /// Index of its first node, the root if it has any.
+    var firstNode: Int
+    var nodes: Int
+    /// Leaves are numbered in order, from the lowest codes on.
+    var leaves: Int
+    /// Index in `values`: leaves of the first output, then of the second.
+    var firstValue: Int
+    /// Index in `outputs`.
+    var firstOutput: Int
+    var outputs: Int
+    /// Nodes on the longest way.
+    var depth: Int
+  }
+
+  var features: [CodedFeature<Value>] = []
+  var nodes: [Node] = []
+  var trees: [Tree] = []
+  var values: [Value] = []
+  /// The targets that trees add to, tree by tree.
+  var outputs: [UInt32] = []
+  /// Columns of codes of all features together.
+  var columns = 0
+  let targets: Int
+  /// Targets that every row has a score for, when the ensemble has more than one.
+  var scored: [Int] = []
+
+  func nodes(of tree: Tree) -> ArraySlice<Node> { nodes[tree.firstNode..<(tree.firstNode + tree.nodes)] }
+}
+
+/// Turns an ensemble into `CodedTrees`.
+struct CodedTreesBuilder<Value: TreeValue> {
+  /// A node's test on codes.
+  private struct Test: BitwiseCopyable {
+    enum Kind: UInt8 {
+      case unknown
+      case compares
+      case alwaysTrue
+      case alwaysFalse
+    }
+    var kind = Kind.unknown
+    var threshold: UInt8 = 0
+    /// Whether codes above the threshold are those for which the test holds.
+    var highIsTrue = false
+    /// Index in `features`.
+    var feature: Int32 = 0
+    /// Place among the feature's columns.
+    var place: Int32 = 0
+    /// Index of the child when the test does not hold: that of the last one of a chain of tests.
+    var whenFalse: UInt32 = 0
+  }
+
+  /// Features that a coded ensemble may have, columns of codes that it may need, and answers to look up for tables.
+  private static var maximumFeatures: Int { 1 << 16 }
+  private static var maximumColumns: Int { 1 << 11 }
+  private static var maximumAnswers: Int { 1 << 23 }
+  /// Bits for a column's place among those of its feature, until all are known and have numbers.
+  private static var placeBits: Int32 { 12 }
+
+  private let ensemble: TreeEnsemble<Value>
+  private let maximumLeaves: Int
+  private var coded: CodedTrees<Value>
+  private var tests: [Test]
+  private var answersLeft = maximumAnswers
+
+  /// `maximumLeaves` is the most leaves of a tree.
+  init(_ ensemble: TreeEnsemble<Value>, maximumLeaves: Int) {
+    self.ensemble = ensemble
+    self.maximumLeaves = maximumLeaves
+    coded = CodedTrees(targets: ensemble.targets)
+    tests = []
+  }
+
+  /// Nil when the ensemble does not fit codes: more than 65,535 cuts of a feature, more leaves in a tree than asked
+  /// for, leaves of a tree with weights for different targets, or sub-trees so often shared that to copy them would
+  /// be too much.
+  consuming func build() -> CodedTrees<Value>? {
+    guard ensemble.features <= Self.maximumFeatures, collectCuts() else { return nil }
+    for root in ensemble.roots {
+      guard expand(root) else { return nil }
+    }
+    var first: [Int32] = []
+    for feature in coded.features {
+      first.append(Int32(coded.columns))
+      coded.columns += feature.columns.count
+      guard coded.columns <= Self.maximumColumns else { return nil }
+    }
+    for index in coded.nodes.indices {
+      let column = coded.nodes[index].column
+      coded.nodes[index].column = first[Int(column >> Self.placeBits)] + column & (1 << Self.placeBits - 1)
+    }
+    if ensemble.targets > 1 {
+      coded.scored = Set(coded.outputs.map { Int($0) }).sorted()
+    }
+    return coded
+  }
+
+  private mutating func collectCuts() -> Bool {
+    var places = [Int32](repeating: -1, count: ensemble.features)
+    tests = [Test](repeating: Test(), count: ensemble.nodes.count)
+    for (index, node) in ensemble.nodes.enumerated() where !node.isLeaf {
+      if places[node.feature] < 0 {
+        places[node.feature] = Int32(coded.features.count)
+        coded.features.append(CodedFeature(feature: node.feature))
+      }
+      tests[index].feature = places[node.feature]
+      coded.features[Int(places[node.feature])].addCuts(node, ensemble.sets)
+    }
+    for index in coded.features.indices where !coded.features[index].closeCuts() { return false }
+    return true
+  }
+
+  /// Codes the test of one node; false when tables grow too large.
+  private mutating func code(_ index: Int) -> Bool {
+    let node = ensemble.nodes[index]
+    let feature = Int(tests[index].feature)
+    tests[index].whenFalse = node.whenFalse
+    if let cut = orderedCut(node) {
+      let highIsTrue = node.mode == .greater || node.mode == .greaterOrEqual
+      let rank = coded.features[feature].rank(cut) - 1
+      let segment = CodedFeature<Value>.segment
+      let column = CodedFeature<Value>.Column.ordered(
+        segment: rank / segment, missingIsHigh: node.tracksTrue == highIsTrue)
+      tests[index].kind = .compares
+      tests[index].threshold = UInt8(rank % segment)
+      tests[index].highIsTrue = highIsTrue
+      tests[index].place = Int32(coded.features[feature].place(column))
+      return tests[index].place < 1 << Self.placeBits
+    }
+    var answers = answers(node, feature)
+    // Exporters write a set of categories as a chain of tests for equality that lead to the same child.
+    var last = node
+    while last.mode == .equal || last.mode == .member {
+      let next = ensemble.nodes[Int(last.whenFalse)]
+      guard next.mode == .equal || next.mode == .member, next.feature == node.feature,
+        next.whenTrue == node.whenTrue
+      else { break }
+      let more = self.answers(next, feature)
+      for place in answers.indices where more[place] { answers[place] = true }
+      last = next
+      guard answersLeft >= 0 else { return false }
+    }
+    guard answersLeft >= 0 else { return false }
+    tests[index].whenFalse = last.whenFalse
+    guard answers.contains(true) else {
+      tests[index].kind = .alwaysFalse
+      return true
+    }
+    guard answers.contains(false) else {
+      tests[index].kind = .alwaysTrue
+      return true
+    }
+    tests[index].kind = .compares
+    tests[index].highIsTrue = true
+    tests[index].place = Int32(coded.features[feature].place(.table(answers.map { $0 ? 1 : 0 })))
+    return tests[index].place < 1 << Self.placeBits
+  }
+
+  /// The cut that decides a test of order; nil for other tests, and for those that no value's order decides.
+  private func orderedCut(_ node: TreeEnsemble<Value>.Node) -> Value? {
+    switch node.mode {
+    case .less, .greaterOrEqual: node.value.isNaN ? nil : node.value
+    case .lessOrEqual, .greater: node.value < .infinity ? node.value.nextUp : nil
+    default: nil
+    }
+  }
+
+  private mutating func answers(_ node: TreeEnsemble<Value>.Node, _ feature: Int) -> [Bool] {
+    answersLeft -= coded.features[feature].cuts.count + 2
+    guard answersLeft >= 0 else { return [false] }
+    return coded.features[feature].answers { ensemble.test(node, $0) }
+  }
+
+  /// Appends the tree of `root`; false when it does not fit.
+  private mutating func expand(_ root: UInt32) -> Bool {
+    // Copies of shared sub-trees may take as much again as all nodes.
+    let mostNodes = 2 * ensemble.nodes.count
+    let firstNode = coded.nodes.count
+    var leaves: [TreeEnsemble<Value>.Node] = []
+    var depth = 0
+    /// A sub-tree to be appended: its parent's place in the tree, and whether it is the high child.
+    var stack: [(node: UInt32, parent: Int, isHigh: Bool, depth: Int)] = [(root, -1, false, 0)]
+    while let next = stack.popLast() {
+      var index = Int(next.node)
+      while !ensemble.nodes[index].isLeaf {
+        // Only where a way leads: of a chain of tests, the first.
+        if tests[index].kind == .unknown, !code(index) { return false }
+        if tests[index].kind == .compares { break }
+        index = Int(tests[index].kind == .alwaysTrue ? ensemble.nodes[index].whenTrue : tests[index].whenFalse)
+      }
+      let node = ensemble.nodes[index]
+      let place: Int32
+      if node.isLeaf {
+        guard leaves.count < maximumLeaves else { return false }
+        place = ~Int32(leaves.count)
+        leaves.append(node)
+      } else {
+        guard coded.nodes.count < mostNodes else { return false }
+        let test = tests[index]
+        place = Int32(coded.nodes.count - firstNode)
+        depth = max(depth, next.depth + 1)
+        coded.nodes.append(
+          .init(column: test.feature << Self.placeBits | test.place, threshold: test.threshold, low: 0, high: 0))
+        let (low, high) = test.highIsTrue ? (test.whenFalse, node.whenTrue) : (node.whenTrue, test.whenFalse)
+        stack.append((high, Int(place), true, next.depth + 1))
+        stack.append((low, Int(place), false, next.depth + 1))
+      }
+      guard next.parent >= 0 else { continue }
+      if next.isHigh {
+        coded.nodes[firstNode + next.parent].high = place
+      } else {
+        coded.nodes[firstNode + next.parent].low = place
+      }
+    }
+    let firstOutput = coded.outputs.count
+    let firstValue = coded.values.count
+    guard appendValues(leaves) else { return false }
+    coded.trees.append(
+      .init(
+        firstNode: firstNode, nodes: coded.nodes.count - firstNode, leaves: leaves.count, firstValue: firstValue,
+        firstOutput: firstOutput, outputs: coded.outputs.count - firstOutput, depth: depth))
+    return true
+  }
+
+  /// Appends what leaves add, and to which targets: the same for all leaves of a tree, or false.
+  private mutating func appendValues(_ leaves: [TreeEnsemble<Value>.Node]) -> Bool {
+    if ensemble.targets == 1 {
+      coded.outputs.append(0)
+      for leaf in leaves { coded.values.append(leaf.value) }
+      return true
+    }
+    let count = Int(leaves[0].whenFalse)
+    guard count * leaves.count <= 1 << 24 else { return false }
+    for output in 0..<count {
+      let target = ensemble.weights[Int(leaves[0].whenTrue) + output].target
+      coded.outputs.append(UInt32(target))
+      for leaf in leaves {
+        guard leaf.whenFalse == leaves[0].whenFalse else { return false }
+        let weight = ensemble.weights[Int(leaf.whenTrue) + output]
+        guard weight.target == target else { return false }
+        coded.values.append(weight.value)
+      }
+    }
+    return leaves.allSatisfy { Int($0.whenFalse) == count }
+  }
+}

@@ -1,0 +1,23 @@
+#if canImport(Glibc)
+  import Glibc
+#endif
+
+/// Tables of a plan for kernels: aligned to 64 bytes, written once, freed with the plan.
+final class PlanMemory {
+  private var tables: [UnsafeMutableRawPointer] = []
+  private(set) var bytes = 0
+
+  deinit { for table in tables { table.deallocate() } }
+
+  /// A copy of `elements` that stays where it is as long as this object lives. Up to 64 bytes behind the last element
+  /// may be read.
+  func store<T: BitwiseCopyable>(_ elements: [T]) -> UnsafePointer<T> {
+    let size = elements.count * MemoryLayout<T>.stride
+    let table = UnsafeMutableRawPointer.allocate(byteCount: size + 64, alignment: 64)
+    table.initializeMemory(as: UInt8.self, repeating: 0, count: size + 64)
+    tables.append(table)
+    bytes += size + 64
+    elements.withUnsafeBytes { if let base = $0.baseAddress { table.copyMemory(from: base, byteCount: size) } }
+    return UnsafePointer(table.bindMemory(to: T.self, capacity: elements.count))
+  }
+}
