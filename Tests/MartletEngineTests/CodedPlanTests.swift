@@ -6,7 +6,7 @@ import Testing
 
 /// Coded plan kinds in every variant that this processor can run, against the reference walk.
 ///
-/// MARTLET_PROVE_MODELS is how many random ensembles are made in all (default: 120 of each precision for every kind),
+/// MARTLET_PROVE_MODELS is how many random ensembles are made in all (default: 112, half of them in double precision),
 /// MARTLET_PROVE_SEED where their sequence begins.
 @Suite("Coded plan kinds of tree ensembles")
 struct CodedPlanTests {
@@ -15,7 +15,7 @@ struct CodedPlanTests {
   }
 
   private static let parts = 8
-  private static let models = environment("MARTLET_PROVE_MODELS", default: 240)
+  private static let models = environment("MARTLET_PROVE_MODELS", default: 112)
   private static let seed = environment("MARTLET_PROVE_SEED", default: 1)
 
   /// The processor levels to test.
@@ -27,6 +27,8 @@ struct CodedPlanTests {
     var plans: [(String, TreePlan<Value>)] = []
     for level in Self.levels {
       if let plan = SelectPlan(ensemble, aggregate, level: level) { plans.append(("select \(level)", plan)) }
+      if let plan = RowPlan(ensemble, aggregate, level: level) { plans.append(("rows \(level)", plan)) }
+      if let plan = PlanePlan(ensemble, aggregate, level: level) { plans.append(("planes \(level)", plan)) }
     }
     return plans
   }
@@ -106,13 +108,17 @@ struct CodedPlanTests {
     for index in 0..<(Self.models / Self.parts) {
       let shape = Self.shape(&random)
       let label = "seed \(Self.seed), part \(part), ensemble \(index): \(shape)"
-      let counts = [1, Int.random(in: 2...9, using: &random), [63, 64, 65].randomElement(using: &random)!]
+      let counts = [
+        1, Int.random(in: 2...9, using: &random), [63, 64, 65, 130, 300, 513].randomElement(using: &random)!,
+      ]
       if index.isMultiple(of: 2) {
         taken.formUnion(compare(RandomEnsemble<Float>(shape, &random), counts: counts, label: label, &random))
       } else {
         taken.formUnion(compare(RandomEnsemble<Double>(shape, &random), counts: counts, label: label, &random))
       }
     }
-    for level in Self.levels { #expect(taken.contains("select \(level)")) }
+    for level in Self.levels {
+      for kind in ["select", "rows", "planes"] { #expect(taken.contains("\(kind) \(level)")) }
+    }
   }
 }

@@ -121,4 +121,96 @@ size_t martlet_select_bytes(const martlet_select_plan *plan, size_t rows);
 void martlet_select(
     const martlet_select_plan *plan, const void *rows, size_t stride, size_t count, void *scores, void *temporary);
 
+/// A tree for one row at a time.
+typedef struct {
+  /// Offset in `nodes` of a complete tree of depth 6, or of the first chunk.
+  uint32_t first_node;
+  /// Index in `values`: leaves of the first output, then of the second.
+  uint32_t first_value;
+  uint32_t leaves;
+  uint32_t first_output;
+  uint32_t outputs;
+  /// Whether it is complete; all are where the plan says so.
+  bool is_complete;
+} martlet_row_tree;
+
+/// Trees for few rows.
+///
+/// A complete tree is 64 columns and 64 thresholds, of one byte each, of nodes 1 to 63 in the order of levels, with
+/// the root again as node 0; its leaves are 64. Other trees are chunks of n nodes, at most 64, the first being the
+/// root: a word with n, then n bytes each of columns, thresholds, and places of nodes when low and when high, where a
+/// node that leads out of the chunk names itself; then 2 n words: where a node leads out when low and when high, the
+/// number of a leaf or the complement of the offset of another chunk in words.
+typedef struct {
+  martlet_encoder encoder;
+  const martlet_row_tree *trees;
+  size_t tree_count;
+  /// 64 bytes behind the end may be read.
+  const uint8_t *nodes;
+  const void *values;
+  const uint32_t *outputs;
+  size_t target_count;
+  /// 2 to this power is at least the longest way between two nodes of a chunk.
+  uint32_t jumps;
+  bool is_complete;
+} martlet_row_plan;
+
+/// The most columns of codes that `martlet_score_rows` takes.
+enum { MARTLET_ROW_COLUMNS = 256 };
+
+/// Bytes of temporary memory that `martlet_score_rows` needs.
+size_t martlet_score_rows_bytes(const martlet_row_plan *plan, size_t rows);
+
+/// Adds every tree in order to `scores`, [rows, targets].
+void martlet_score_rows(
+    const martlet_row_plan *plan, const void *rows, size_t stride, size_t count, void *scores, void *temporary);
+
+/// Tests of one column.
+typedef struct {
+  /// Offset in bytes of the column in a block of codes.
+  uint32_t column;
+  /// Index of its first test, and how many there are.
+  uint32_t first_test, tests;
+} martlet_tested_column;
+
+/// A tree as tests of its nodes.
+typedef struct {
+  martlet_leaves leaves;
+  /// 1 to 8: a complete tree of that depth, as in `martlet_select_tree`; 0: nodes with places.
+  uint32_t depth;
+  uint32_t nodes;
+  /// Index in `tests`; and in `places` halved.
+  uint32_t first_node;
+  uint32_t first_place;
+  /// Number of bits of a leaf's number.
+  uint32_t planes;
+} martlet_plane_tree;
+
+/// Trees for many rows, one bit for each.
+typedef struct {
+  martlet_encoder encoder;
+  const martlet_tested_column *columns;
+  size_t column_count;
+  /// Each test's threshold.
+  const uint8_t *thresholds;
+  size_t test_count;
+  const martlet_plane_tree *trees;
+  size_t tree_count;
+  /// The test of each node. Nodes with places come after their parents.
+  const uint32_t *tests;
+  /// Two for each node with places, when low and when high: 256 more than the number of a leaf, or the index of a
+  /// node.
+  const uint16_t *places;
+  const void *values;
+  const uint32_t *outputs;
+  size_t target_count;
+} martlet_plane_plan;
+
+/// Bytes of temporary memory that `martlet_score_planes` needs.
+size_t martlet_score_planes_bytes(const martlet_plane_plan *plan, size_t rows);
+
+/// Adds every tree in order to `scores`, [rows, targets].
+void martlet_score_planes(
+    const martlet_plane_plan *plan, const void *rows, size_t stride, size_t count, void *scores, void *temporary);
+
 #endif

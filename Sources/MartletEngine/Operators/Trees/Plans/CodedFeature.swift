@@ -21,6 +21,8 @@ struct CodedFeature<Value: TreeValue> {
   private(set) var cuts: [Value] = []
   private(set) var columns: [Column] = []
   private var places: [Column: Int] = [:]
+  /// Places of ordered columns, by segment and what is missing; -1 where there is none yet.
+  private var orderedPlaces: [Int32] = []
 
   init(feature: Int) {
     self.feature = feature
@@ -66,8 +68,20 @@ struct CodedFeature<Value: TreeValue> {
     return low
   }
 
-  /// The place of a column among those of this feature.
-  mutating func place(_ column: Column) -> Int {
+  /// The place of an ordered column among those of this feature.
+  mutating func place(segment: Int, missingIsHigh: Bool) -> Int {
+    if orderedPlaces.isEmpty { orderedPlaces = [Int32](repeating: -1, count: 2 * (cuts.count / Self.segment + 1)) }
+    let index = 2 * segment + (missingIsHigh ? 1 : 0)
+    if orderedPlaces[index] < 0 {
+      orderedPlaces[index] = Int32(columns.count)
+      columns.append(.ordered(segment: segment, missingIsHigh: missingIsHigh))
+    }
+    return Int(orderedPlaces[index])
+  }
+
+  /// The place of a column of answers among those of this feature.
+  mutating func place(_ answers: [UInt8]) -> Int {
+    let column = Column.table(answers)
     if let place = places[column] { return place }
     places[column] = columns.count
     columns.append(column)

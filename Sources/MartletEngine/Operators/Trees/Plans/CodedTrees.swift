@@ -3,33 +3,9 @@
 /// Every test of the ensemble, whatever its mode and whatever it does with missing values, has become "the code of a
 /// column is above a threshold". Tests that always answer the same are gone.
 struct CodedTrees<Value: TreeValue> {
-  /// Children are places of nodes in the same tree, always greater than the node's own, or complements of leaves.
-  struct Node: BitwiseCopyable {
-    var column: Int32
-    /// The test holds for codes above it.
-    var threshold: UInt8
-    var low: Int32
-    var high: Int32
-  }
-
-  struct Tree: BitwiseCopyable {
-    /// Index of its first node, the root if it has any.
-    var firstNode: Int
-    var nodes: Int
-    /// Leaves are numbered in order, from the lowest codes on.
-    var leaves: Int
-    /// Index in `values`: leaves of the first output, then of the second.
-    var firstValue: Int
-    /// Index in `outputs`.
-    var firstOutput: Int
-    var outputs: Int
-    /// Nodes on the longest way.
-    var depth: Int
-  }
-
   var features: [CodedFeature<Value>] = []
-  var nodes: [Node] = []
-  var trees: [Tree] = []
+  var nodes: [CodedNode] = []
+  var trees: [CodedTree] = []
   var values: [Value] = []
   /// The targets that trees add to, tree by tree.
   var outputs: [UInt32] = []
@@ -39,7 +15,38 @@ struct CodedTrees<Value: TreeValue> {
   /// Targets that every row has a score for, when the ensemble has more than one.
   var scored: [Int] = []
 
-  func nodes(of tree: Tree) -> ArraySlice<Node> { nodes[tree.firstNode..<(tree.firstNode + tree.nodes)] }
+  func nodes(of tree: CodedTree) -> ArraySlice<CodedNode> { nodes[tree.firstNode..<(tree.firstNode + tree.nodes)] }
+}
+
+/// A node of a tree on codes. Children are places of nodes in the same tree, always greater than the node's own, or
+/// complements of leaves.
+struct CodedNode: BitwiseCopyable {
+  var column: Int32
+  /// The test holds for codes above it.
+  var threshold: UInt8
+  var low: Int32
+  var high: Int32
+
+  /// A node that no code is above: it leads to `child`.
+  static func passing(to child: Int32) -> CodedNode {
+    CodedNode(column: 0, threshold: 255, low: child, high: child)
+  }
+}
+
+/// Where the parts of a tree on codes are in `CodedTrees`.
+struct CodedTree: BitwiseCopyable {
+  /// Index of its first node, the root if it has any.
+  var firstNode: Int
+  var nodes: Int
+  /// Leaves are numbered in order, from the lowest codes on.
+  var leaves: Int
+  /// Index in `values`: leaves of the first output, then of the second.
+  var firstValue: Int
+  /// Index in `outputs`.
+  var firstOutput: Int
+  var outputs: Int
+  /// Nodes on the longest way.
+  var depth: Int
 }
 
 /// Turns an ensemble into `CodedTrees`.
@@ -133,12 +140,11 @@ struct CodedTreesBuilder<Value: TreeValue> {
       let highIsTrue = node.mode == .greater || node.mode == .greaterOrEqual
       let rank = coded.features[feature].rank(cut) - 1
       let segment = CodedFeature<Value>.segment
-      let column = CodedFeature<Value>.Column.ordered(
-        segment: rank / segment, missingIsHigh: node.tracksTrue == highIsTrue)
       tests[index].kind = .compares
       tests[index].threshold = UInt8(rank % segment)
       tests[index].highIsTrue = highIsTrue
-      tests[index].place = Int32(coded.features[feature].place(column))
+      tests[index].place = Int32(
+        coded.features[feature].place(segment: rank / segment, missingIsHigh: node.tracksTrue == highIsTrue))
       return tests[index].place < 1 << Self.placeBits
     }
     var answers = answers(node, feature)
@@ -166,7 +172,7 @@ struct CodedTreesBuilder<Value: TreeValue> {
     }
     tests[index].kind = .compares
     tests[index].highIsTrue = true
-    tests[index].place = Int32(coded.features[feature].place(.table(answers.map { $0 ? 1 : 0 })))
+    tests[index].place = Int32(coded.features[feature].place(answers.map { $0 ? 1 : 0 }))
     return tests[index].place < 1 << Self.placeBits
   }
 

@@ -11,6 +11,8 @@ final class SelectPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
 
   override class var kind: String { "select" }
 
+  override class var block: Int { 64 }
+
   required convenience init?(_ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate) {
     self.init(ensemble, aggregate, level: martlet_cpu_level())
   }
@@ -71,84 +73,34 @@ struct SelectLayout {
   var leafPlaces: [[Int]] = []
 
   /// A node costs about four operations in a complete tree, which has nodes that decide nothing, and nine elsewhere.
-  private static func isComplete(_ tree: (depth: Int, nodes: Int)) -> Bool {
-    (1...8).contains(tree.depth) && ((1 << tree.depth) - 1) * 4 <= tree.nodes * 9
+  private static func isComplete(_ tree: CodedTree) -> Bool {
+    (1...CompleteTree.maximumDepth).contains(tree.depth) && ((1 << tree.depth) - 1) * 4 <= tree.nodes * 9
   }
 
-  mutating func append<Value>(
-    _ tree: CodedTrees<Value>.Tree, _ nodes: ArraySlice<CodedTrees<Value>.Node>
-  ) {
-    let shape = nodes.map { Shape(column: $0.column, threshold: $0.threshold, low: $0.low, high: $0.high) }
-    let isComplete = Self.isComplete((tree.depth, tree.nodes))
+  mutating func append(_ tree: CodedTree, _ nodes: ArraySlice<CodedNode>) {
+    let isComplete = Self.isComplete(tree)
     trees.append(
       .init(
-        leaves: martlet_leaves(), depth: isComplete ? UInt32(tree.depth) : 0,
-        nodes: UInt32(isComplete ? (1 << tree.depth) - 1 : tree.nodes), first_node: UInt32(thresholds.count),
-        first_operand: UInt32(operands.count)))
+        leaves: martlet_leaves(), depth: isComplete ? UInt32(tree.depth) : 0, nodes: UInt32(tree.nodes),
+        first_node: UInt32(thresholds.count), first_operand: UInt32(operands.count)))
     if isComplete {
-      var places = [Int](repeating: 0, count: tree.leaves)
-      appendComplete(shape, 0, depth: tree.depth, firstLeaf: 0, &places)
-      leafPlaces.append(places)
-    } else {
-      appendNodes(shape)
-      leafPlaces.append(Array(0..<tree.leaves))
-    }
-  }
-
-  /// A node without the type of its ensemble's values.
-  private struct Shape {
-    var column: Int32
-    var threshold: UInt8
-    var low: Int32
-    var high: Int32
-  }
-
-  private mutating func append(_ node: Shape) {
-    thresholds.append(UInt32(node.threshold) * 0x0101_0101)
-    columns.append(UInt32(node.column) * 64)
-  }
-
-  /// Appends the complete sub-tree of `depth` levels below `place`, which may be a leaf already. At most 8 deep.
-  private mutating func appendComplete(
-    _ nodes: [Shape], _ place: Int32, depth: Int, firstLeaf: Int, _ places: inout [Int]
-  ) {
-    guard depth > 0 else {
-      places[Int(~place)] = firstLeaf
+      let complete = CompleteTree(nodes, leaves: tree.leaves, depth: tree.depth)
+      for node in complete.nodes { append(node) }
+      leafPlaces.append(complete.leafPlaces)
       return
     }
-    // Where a leaf lies higher than the others, nodes that are never high lead to it.
-    let node = place >= 0 ? nodes[Int(place)] : Shape(column: 0, threshold: 255, low: place, high: place)
-    let half = 1 << (depth - 1)
-    if depth == 8 {
-      // Four sub-trees of depth 6 come first, then the two levels above them.
-      let children = [node.low, node.high].map { child in
-        child >= 0 ? nodes[Int(child)] : Shape(column: 0, threshold: 255, low: child, high: child)
-      }
-      for (index, child) in children.enumerated() {
-        appendComplete(nodes, child.low, depth: 6, firstLeaf: firstLeaf + 128 * index, &places)
-        appendComplete(nodes, child.high, depth: 6, firstLeaf: firstLeaf + 128 * index + 64, &places)
-      }
-      for child in children { append(child) }
+    // In reverse, so that a child's result is there before its parent asks for it.
+    for node in nodes.reversed() {
       append(node)
-      for (index, child) in [node.low, node.high].enumerated() where child < 0 {
-        places[Int(~child)] = firstLeaf + 128 * index
-      }
-      return
-    }
-    appendComplete(nodes, node.low, depth: depth - 1, firstLeaf: firstLeaf, &places)
-    appendComplete(nodes, node.high, depth: depth - 1, firstLeaf: firstLeaf + half, &places)
-    append(node)
-    // A padded node's leaf is the one at its low end.
-    if place < 0 { places[Int(~place)] = firstLeaf }
-  }
-
-  private mutating func appendNodes(_ nodes: [Shape]) {
-    for place in nodes.indices.reversed() {
-      append(nodes[place])
-      for child in [nodes[place].low, nodes[place].high] {
-        // Nodes come in reverse, so a child's result is there before its parent asks for it.
+      for child in [node.low, node.high] {
         operands.append(UInt16(64 * (child < 0 ? Int(~child) : 256 + nodes.count - 1 - Int(child))))
       }
     }
+    leafPlaces.append(Array(0..<tree.leaves))
+  }
+
+  private mutating func append(_ node: CodedNode) {
+    thresholds.append(UInt32(node.threshold) * 0x0101_0101)
+    columns.append(UInt32(node.column) * 64)
   }
 }

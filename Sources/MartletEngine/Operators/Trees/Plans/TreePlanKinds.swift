@@ -4,13 +4,17 @@
 /// ensemble, is the last.
 enum TreePlanKinds {
   static let float: [TreePlan<Float>.Type] = [
-    WalkPlan<Float>.self,
+    RowPlan<Float>.self,
+    PlanePlan<Float>.self,
     SelectPlan<Float>.self,
+    WalkPlan<Float>.self,
   ]
 
   static let double: [TreePlan<Double>.Type] = [
-    WalkPlan<Double>.self,
+    RowPlan<Double>.self,
+    PlanePlan<Double>.self,
     SelectPlan<Double>.self,
+    WalkPlan<Double>.self,
   ]
 
   /// What `MARTLET_PLAN` may say.

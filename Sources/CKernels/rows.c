@@ -1,0 +1,275 @@
+// Trees for one row at a time: all nodes of a tree are decided at once.
+//
+// A row's codes lie in registers. One permute brings each node its column's code and one comparison decides 64 nodes.
+// Then each node points to the child that it chose, and a permute of the pointers by themselves doubles how far each
+// of them reaches: three of them go from the root of any tree of up to nine levels to its last node on the way. There
+// is no branch to mispredict and no chain of loads; trees overlap as far as the processor looks ahead.
+
+#include "leaves.h"
+
+static size_t row_bytes(const martlet_row_plan *plan) {
+  return (plan->encoder.column_count + BLOCK - 1) / BLOCK * BLOCK + BLOCK;
+}
+
+size_t martlet_score_rows_bytes(const martlet_row_plan *plan, size_t rows) {
+  // Up to 8 rows of codes, their sums, and decisions of a group of trees.
+  (void)rows;
+  return 8 * row_bytes(plan) + 8 * sizeof(double) * plan->target_count;
+}
+
+// Without permutes: node by node on codes.
+#define DEFINE_WALK(NAME, TYPE)                                                                                        \
+  static void NAME(const martlet_row_plan *plan, const uint8_t *codes, TYPE *scores) {                                 \
+    for (size_t index = 0; index < plan->tree_count; index++) {                                                        \
+      const martlet_row_tree *tree = plan->trees + index;                                                              \
+      const uint8_t *nodes = plan->nodes + tree->first_node;                                                           \
+      uint32_t leaf;                                                                                                   \
+      if (tree->is_complete) {                                                                                         \
+        uint32_t node = 1;                                                                                             \
+        for (int level = 0; level < 6; level++) node = 2 * node + (codes[nodes[node]] > nodes[64 + node]);             \
+        leaf = node - 64;                                                                                              \
+      } else {                                                                                                         \
+        int32_t exit;                                                                                                  \
+        for (;;) {                                                                                                     \
+          uint32_t n;                                                                                                  \
+          __builtin_memcpy(&n, nodes, sizeof n);                                                                       \
+          const uint8_t *columns = nodes + 4, *thresholds = columns + n, *low = thresholds + n, *high = low + n;       \
+          uint32_t node = 0, is_high;                                                                                  \
+          for (;;) {                                                                                                   \
+            is_high = codes[columns[node]] > thresholds[node];                                                         \
+            const uint32_t next = is_high ? high[node] : low[node];                                                    \
+            if (next == node) break;                                                                                   \
+            node = next;                                                                                               \
+          }                                                                                                            \
+          __builtin_memcpy(&exit, high + n + 4 * (2 * node + is_high), sizeof exit);                                   \
+          if (exit >= 0) break;                                                                                        \
+          nodes = plan->nodes + 4 * (size_t)~exit;                                                                     \
+        }                                                                                                              \
+        leaf = (uint32_t)exit;                                                                                         \
+      }                                                                                                                \
+      const TYPE *values = (const TYPE *)plan->values + tree->first_value + leaf;                                      \
+      for (uint32_t output = 0; output < tree->outputs; output++, values += tree->leaves)                              \
+        scores[plan->outputs[tree->first_output + output]] += *values;                                                 \
+    }                                                                                                                  \
+  }
+
+DEFINE_WALK(walk_float, float)
+DEFINE_WALK(walk_double, double)
+
+#if defined(__x86_64__)
+// The children of node n of a complete tree, 2n and 2n + 1; nodes of the last level point to themselves.
+static uint8_t low_children[64] __attribute__((aligned(64))), high_children[64] __attribute__((aligned(64)));
+
+__attribute__((constructor)) static void fill_children(void) {
+  for (int node = 0; node < 64; node++) {
+    // Node 0 is the root once more.
+    const int of = node == 0 ? 1 : node;
+    low_children[node] = (uint8_t)(of < 32 ? 2 * of : of);
+    high_children[node] = (uint8_t)(of < 32 ? 2 * of + 1 : of);
+  }
+}
+
+// Codes by column from 1, 2 or 4 registers: up to 64, 128 or 256 columns.
+INLINED TARGET_AVX512_BYTES __m512i codes_of(const __m512i *codes, const unsigned registers, __m512i columns) {
+  if (registers == 1) return _mm512_permutexvar_epi8(columns, codes[0]);
+  const __m512i low = _mm512_permutex2var_epi8(codes[0], columns, codes[1]);
+  if (registers == 2) return low;
+  return _mm512_mask_blend_epi8(
+      _mm512_movepi8_mask(columns), low, _mm512_permutex2var_epi8(codes[2], columns, codes[3]));
+}
+
+// The number of the leaf that a row falls into.
+INLINED TARGET_AVX512_BYTES uint32_t leaf_of(
+    const martlet_row_plan *plan, const martlet_row_tree *tree, const __m512i *codes, const unsigned registers,
+    const bool is_complete, __m512i low, __m512i high) {
+  const uint8_t *nodes = plan->nodes + tree->first_node;
+  if (is_complete || tree->is_complete) {
+    const __m512i code = codes_of(codes, registers, _mm512_loadu_si512(nodes));
+    const __mmask64 test = _mm512_cmpgt_epu8_mask(code, _mm512_loadu_si512(nodes + 64));
+    __m512i next = _mm512_mask_mov_epi8(low, test, high);
+    next = _mm512_permutexvar_epi8(next, next);
+    next = _mm512_permutexvar_epi8(next, next);
+    next = _mm512_permutexvar_epi8(next, next);
+    const uint32_t node = (uint8_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(next));
+    return 2 * node + (uint32_t)(_cvtmask64_u64(test) >> node & 1) - 64;
+  }
+  for (;;) {
+    uint32_t n;
+    __builtin_memcpy(&n, nodes, sizeof n);
+    nodes += 4;
+    const __m512i code = codes_of(codes, registers, _mm512_loadu_si512(nodes));
+    const __mmask64 test = _mm512_cmpgt_epu8_mask(code, _mm512_loadu_si512(nodes + n));
+    __m512i next = _mm512_mask_mov_epi8(
+        _mm512_loadu_si512(nodes + 2 * (size_t)n), test, _mm512_loadu_si512(nodes + 3 * (size_t)n));
+    for (uint32_t jump = 0; jump < plan->jumps; jump++) next = _mm512_permutexvar_epi8(next, next);
+    const uint32_t node = (uint8_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(next)) & 63;
+    const uint32_t way = 2 * node + (uint32_t)(_cvtmask64_u64(test) >> node & 1);
+    int32_t exit;
+    __builtin_memcpy(&exit, nodes + 4 * ((size_t)n + way), sizeof exit);
+    if (exit >= 0) return (uint32_t)exit;
+    nodes = plan->nodes + 4 * (size_t)~exit;
+  }
+}
+
+#define DEFINE_ROW(NAME, TYPE)                                                                                         \
+  INLINED TARGET_AVX512_BYTES void NAME##_of(                                                                          \
+      const martlet_row_plan *plan, const uint8_t *row, TYPE *scores, const unsigned registers,                        \
+      const bool is_complete) {                                                                                        \
+    __m512i codes[4];                                                                                                  \
+    for (unsigned i = 0; i < registers; i++) codes[i] = _mm512_loadu_si512(row + 64 * i);                              \
+    const __m512i low = _mm512_load_si512(low_children), high = _mm512_load_si512(high_children);                      \
+    const TYPE *values = plan->values;                                                                                 \
+    const martlet_row_tree *tree = plan->trees, *end = tree + plan->tree_count;                                        \
+    if (plan->target_count == 1) {                                                                                     \
+      TYPE sum = scores[0];                                                                                            \
+      for (; tree < end; tree++)                                                                                       \
+        sum += values[tree->first_value + leaf_of(plan, tree, codes, registers, is_complete, low, high)];              \
+      scores[0] = sum;                                                                                                 \
+      return;                                                                                                          \
+    }                                                                                                                  \
+    for (; tree < end; tree++) {                                                                                       \
+      const TYPE *value = values + tree->first_value + leaf_of(plan, tree, codes, registers, is_complete, low, high);  \
+      const uint32_t *outputs = plan->outputs + tree->first_output;                                                    \
+      for (uint32_t output = 0; output < tree->outputs; output++, value += tree->leaves)                               \
+        scores[outputs[output]] += *value;                                                                             \
+    }                                                                                                                  \
+  }                                                                                                                    \
+                                                                                                                       \
+  static TARGET_AVX512_BYTES void NAME(const martlet_row_plan *plan, const uint8_t *row, TYPE *scores) {               \
+    const size_t columns = plan->encoder.column_count;                                                                 \
+    if (plan->is_complete) {                                                                                           \
+      if (columns <= 64) return NAME##_of(plan, row, scores, 1, true);                                                 \
+      if (columns <= 128) return NAME##_of(plan, row, scores, 2, true);                                                \
+      return NAME##_of(plan, row, scores, 4, true);                                                                    \
+    }                                                                                                                  \
+    if (columns <= 64) return NAME##_of(plan, row, scores, 1, false);                                                  \
+    if (columns <= 128) return NAME##_of(plan, row, scores, 2, false);                                                 \
+    NAME##_of(plan, row, scores, 4, false);                                                                            \
+  }
+
+DEFINE_ROW(row_float, float)
+DEFINE_ROW(row_double, double)
+
+// Eight rows: the decisions of a tree's nodes are a word for each row, and all eight go down together, a bit a level.
+
+INLINED TARGET_AVX512 __m256 values_float(const float *table, __m512i leaf) {
+  // A word's upper half reads some value, which is dropped.
+  __m512 t[4];
+  for (int i = 0; i < 4; i++) t[i] = _mm512_loadu_ps(table + 16 * i);
+  const __m512 value = LOOKUP_64(leaf, 0, BIT(leaf, 5));
+  return _mm256_castsi256_ps(_mm512_cvtepi64_epi32(_mm512_castps_si512(value)));
+}
+
+INLINED TARGET_AVX512 __m512d values_double(const double *table, __m512i leaf) {
+  __m512d t[8];
+  for (int i = 0; i < 8; i++) t[i] = _mm512_loadu_pd(table + 8 * i);
+  return _mm512_mask_blend_pd(
+      BIT_DOUBLE(leaf, 5), LOOKUP_32_DOUBLE(leaf, 0, BIT_DOUBLE(leaf, 4)),
+      LOOKUP_32_DOUBLE(leaf, 4, BIT_DOUBLE(leaf, 4)));
+}
+
+// Trees whose decisions are kept before the rows go down, so that words are not read back right after they are written.
+#define GROUP 16
+
+#define DEFINE_EIGHT(NAME, TYPE, VECTOR, VALUES, LOAD, ADD, STORE)                                                     \
+  INLINED TARGET_AVX512_BYTES void NAME##_of(                                                                          \
+      const martlet_row_plan *plan, const uint8_t *rows, size_t pitch, TYPE *sums, const unsigned registers) {         \
+    uint64_t decisions[GROUP][8] __attribute__((aligned(64)));                                                         \
+    const __m512i one = _mm512_set1_epi64(1);                                                                          \
+    VECTOR sum = LOAD(sums);                                                                                           \
+    for (size_t first = 0; first < plan->tree_count; first += GROUP) {                                                 \
+      const martlet_row_tree *trees = plan->trees + first;                                                             \
+      const size_t count = plan->tree_count - first < GROUP ? plan->tree_count - first : GROUP;                        \
+      for (unsigned half = 0; half < 8; half += 8 / registers) {                                                       \
+        __m512i codes[8];                                                                                              \
+        const unsigned together = 8 / registers;                                                                       \
+        for (unsigned row = 0; row < together; row++)                                                                  \
+          for (unsigned i = 0; i < registers; i++)                                                                     \
+            codes[row * registers + i] = _mm512_loadu_si512(rows + (half + row) * pitch + 64 * i);                     \
+        for (size_t tree = 0; tree < count; tree++) {                                                                  \
+          const uint8_t *nodes = plan->nodes + trees[tree].first_node;                                                 \
+          const __m512i columns = _mm512_loadu_si512(nodes), thresholds = _mm512_loadu_si512(nodes + 64);              \
+          for (unsigned row = 0; row < together; row++) {                                                              \
+            const __m512i code = codes_of(codes + row * registers, registers, columns);                                \
+            decisions[tree][half + row] = _cvtmask64_u64(_mm512_cmpgt_epu8_mask(code, thresholds));                    \
+          }                                                                                                            \
+        }                                                                                                              \
+      }                                                                                                                \
+      for (size_t tree = 0; tree < count; tree++) {                                                                    \
+        const __m512i word = _mm512_load_si512(decisions[tree]);                                                       \
+        /* The root is node 1. */                                                                                      \
+        __m512i node = _mm512_or_si512(_mm512_set1_epi64(2), _mm512_and_si512(_mm512_srli_epi64(word, 1), one));       \
+        for (int level = 1; level < 6; level++) {                                                                      \
+          const __m512i bit = _mm512_srlv_epi64(word, node);                                                           \
+          node = _mm512_ternarylogic_epi64(_mm512_add_epi64(node, node), bit, one, 0xf8);                              \
+        }                                                                                                              \
+        /* Leaf 0 is 64, which a permute does not see. */                                                              \
+        const TYPE *table = (const TYPE *)plan->values + trees[tree].first_value;                                      \
+        if (plan->target_count == 1) {                                                                                 \
+          sum = ADD(sum, VALUES(table, node));                                                                         \
+          continue;                                                                                                    \
+        }                                                                                                              \
+        const uint32_t *outputs = plan->outputs + trees[tree].first_output;                                            \
+        for (uint32_t output = 0; output < trees[tree].outputs; output++, table += 64) {                               \
+          TYPE *to = sums + 8 * (size_t)outputs[output];                                                               \
+          STORE(to, ADD(LOAD(to), VALUES(table, node)));                                                               \
+        }                                                                                                              \
+      }                                                                                                                \
+    }                                                                                                                  \
+    if (plan->target_count == 1) STORE(sums, sum);                                                                     \
+  }                                                                                                                    \
+                                                                                                                       \
+  static TARGET_AVX512_BYTES void NAME(                                                                                \
+      const martlet_row_plan *plan, const uint8_t *rows, size_t pitch, TYPE *sums) {                                   \
+    if (plan->encoder.column_count <= 64) return NAME##_of(plan, rows, pitch, sums, 1);                                \
+    if (plan->encoder.column_count <= 128) return NAME##_of(plan, rows, pitch, sums, 2);                               \
+    NAME##_of(plan, rows, pitch, sums, 4);                                                                             \
+  }
+
+DEFINE_EIGHT(eight_float, float, __m256, values_float, _mm256_loadu_ps, _mm256_add_ps, _mm256_storeu_ps)
+DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm512_add_pd, _mm512_storeu_pd)
+#endif
+
+// From how many rows on eight at once are faster than one after the other.
+#define FEWEST_OF_EIGHT 5
+
+#define DEFINE_SCORE(NAME, TYPE, ROW, EIGHT, WALK, LOAD_SUMS, STORE_SUMS)                                              \
+  static void NAME(                                                                                                    \
+      const martlet_row_plan *plan, const TYPE *rows, size_t stride, size_t count, TYPE *scores, uint8_t *codes) {     \
+    const size_t pitch = row_bytes(plan);                                                                              \
+    TYPE *sums = (TYPE *)(codes + 8 * pitch);                                                                          \
+    (void)sums;                                                                                                        \
+    for (size_t first = 0; first < count; first += 8) {                                                                \
+      const size_t n = count - first < 8 ? count - first : 8;                                                          \
+      TYPE *to = scores + first * plan->target_count;                                                                  \
+      martlet_encode_rows(&plan->encoder, rows + first * stride, stride, n, codes, pitch);                             \
+      if (plan->encoder.level >= MARTLET_CPU_AVX512_BYTES) {                                                           \
+        if (plan->is_complete && n >= FEWEST_OF_EIGHT) {                                                               \
+          LOAD_SUMS(to, n, plan->target_count, sums, 8);                                                               \
+          EIGHT(plan, codes, pitch, sums);                                                                             \
+          STORE_SUMS(to, n, plan->target_count, sums, 8);                                                              \
+          continue;                                                                                                    \
+        }                                                                                                              \
+        for (size_t row = 0; row < n; row++) ROW(plan, codes + row * pitch, to + row * plan->target_count);            \
+        continue;                                                                                                      \
+      }                                                                                                                \
+      for (size_t row = 0; row < n; row++) WALK(plan, codes + row * pitch, to + row * plan->target_count);             \
+    }                                                                                                                  \
+  }
+
+#if !defined(__x86_64__)
+// Never called: the level is that of the platform's base.
+#define row_float walk_float
+#define row_double walk_double
+#define eight_float(...) ((void)0)
+#define eight_double(...) ((void)0)
+#endif
+
+DEFINE_SCORE(score_float, float, row_float, eight_float, walk_float, load_sums_float, store_sums_float)
+DEFINE_SCORE(score_double, double, row_double, eight_double, walk_double, load_sums_double, store_sums_double)
+
+void martlet_score_rows(
+    const martlet_row_plan *plan, const void *rows, size_t stride, size_t count, void *scores, void *temporary) {
+  if (plan->encoder.is_double) return score_double(plan, rows, stride, count, scores, temporary);
+  score_float(plan, rows, stride, count, scores, temporary);
+}
