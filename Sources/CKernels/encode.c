@@ -63,7 +63,7 @@ DEFINE_SEARCH(search_double_avx2, double, TARGET_AVX2, count_double_avx2)
     uint32_t low = 0, length = count;                                                                                  \
     while (length > 1) {                                                                                               \
       const uint32_t half = length / 2;                                                                                \
-      low += value >= cuts[low + half - 1] ? half : 0;                                                                 \
+      low += half & -(uint32_t)(value >= cuts[low + half - 1]);                                                        \
       length -= half;                                                                                                  \
     }                                                                                                                  \
     return low + (length == 1 && value >= cuts[low]);                                                                  \
@@ -72,16 +72,17 @@ DEFINE_SEARCH(search_double_avx2, double, TARGET_AVX2, count_double_avx2)
 DEFINE_HALVING(search_float_portable, float)
 DEFINE_HALVING(search_double_portable, double)
 
-INLINED uint8_t code_of(
-    const martlet_encoder *encoder, const martlet_code_column *column, uint32_t rank, uint32_t cuts, bool is_missing) {
+INLINED uint32_t code_of(
+    const martlet_encoder *encoder, const martlet_code_column *column, uint32_t rank, uint32_t cuts, bool is_missing,
+    const uint32_t most) {
   if (column->lookup != UINT32_MAX) return encoder->lookups[column->lookup + (is_missing ? cuts + 1 : rank)];
   if (is_missing) return column->missing;
   const uint32_t above = rank > column->first ? rank - column->first : 0;
-  return above < 255 ? (uint8_t)above : 255;
+  return above < most ? above : most;
 }
 
-#define DEFINE_ENCODE(SUFFIX, TYPE, TARGET, SEARCH)                                                                    \
-  static TARGET void encode_blocks_##SUFFIX(                                                                           \
+#define DEFINE_ENCODE_BLOCKS(NAME, TYPE, TARGET, SEARCH)                                                               \
+  static TARGET void NAME(                                                                                             \
       const martlet_encoder *encoder, const TYPE *rows, size_t stride, size_t count, uint8_t *codes) {                 \
     for (size_t first = 0; first < count; first += BLOCK, codes += BLOCK * encoder->column_count) {                    \
       const size_t n = count - first < BLOCK ? count - first : BLOCK;                                                  \
@@ -102,70 +103,85 @@ INLINED uint8_t code_of(
             const uint32_t rank = SEARCH(cuts, feature.levels, feature.cuts, value);                                   \
             for (uint32_t column = 0; column < feature.columns; column++)                                              \
               to[BLOCK * (size_t)column + i] =                                                                         \
-                  code_of(encoder, columns + column, rank, feature.cuts, value != value);                              \
+                  (uint8_t)code_of(encoder, columns + column, rank, feature.cuts, value != value, 255);                \
           }                                                                                                            \
         }                                                                                                              \
       }                                                                                                                \
     }                                                                                                                  \
   }                                                                                                                    \
-                                                                                                                       \
-  static TARGET void encode_rows_##SUFFIX(                                                                             \
-      const martlet_encoder *encoder, const TYPE *rows, size_t stride, size_t count, uint8_t *codes,                   \
-      size_t row_bytes) {                                                                                              \
-    for (size_t row = 0; row < count; row++, rows += stride, codes += row_bytes) {                                     \
+
+#define DEFINE_ENCODE_ROWS(NAME, TYPE, CODE, TARGET, SEARCH)                                                           \
+  static TARGET void NAME(                                                                                             \
+      const martlet_encoder *encoder, const TYPE *rows, size_t stride, size_t count, void *codes, size_t row_bytes) {  \
+    for (size_t row = 0; row < count; row++, rows += stride) {                                                         \
+      CODE *to = (CODE *)((char *)codes + row * row_bytes);                                                            \
       for (size_t index = 0; index < encoder->feature_count; index++) {                                                \
         const martlet_coded_feature *feature = encoder->features + index;                                              \
         const TYPE value = rows[feature->feature];                                                                     \
         const TYPE *cuts = (const TYPE *)encoder->cuts + feature->first_cut;                                           \
         if (feature->is_plain && feature->levels == 2) {                                                               \
-          codes[feature->first_column] = (uint8_t)SEARCH(cuts, 2, feature->cuts, value);                               \
+          to[feature->first_column] = (CODE)SEARCH(cuts, 2, feature->cuts, value);                                     \
           continue;                                                                                                    \
         }                                                                                                              \
         const uint32_t rank = SEARCH(cuts, feature->levels, feature->cuts, value);                                     \
         for (uint32_t column = feature->first_column; column < feature->first_column + feature->columns; column++)     \
-          codes[column] = code_of(encoder, encoder->columns + column, rank, feature->cuts, value != value);            \
+          to[column] = (CODE)code_of(                                                                                  \
+              encoder, encoder->columns + column, rank, feature->cuts, value != value, (CODE)-1);                      \
       }                                                                                                                \
     }                                                                                                                  \
   }
 
-DEFINE_ENCODE(float_portable, float, , search_float_portable)
-DEFINE_ENCODE(double_portable, double, , search_double_portable)
+DEFINE_ENCODE_BLOCKS(encode_blocks_float_portable, float, , search_float_portable)
+DEFINE_ENCODE_ROWS(encode_rows_float_portable, float, uint8_t, , search_float_portable)
+DEFINE_ENCODE_ROWS(encode_wide_rows_float_portable, float, uint16_t, , search_float_portable)
+DEFINE_ENCODE_BLOCKS(encode_blocks_double_portable, double, , search_double_portable)
+DEFINE_ENCODE_ROWS(encode_rows_double_portable, double, uint8_t, , search_double_portable)
+DEFINE_ENCODE_ROWS(encode_wide_rows_double_portable, double, uint16_t, , search_double_portable)
 
 #if defined(__x86_64__)
-DEFINE_ENCODE(float_avx2, float, TARGET_AVX2, search_float_avx2)
-DEFINE_ENCODE(double_avx2, double, TARGET_AVX2, search_double_avx2)
-DEFINE_ENCODE(float_avx512, float, TARGET_AVX512, search_float_avx512)
-DEFINE_ENCODE(double_avx512, double, TARGET_AVX512, search_double_avx512)
+DEFINE_ENCODE_BLOCKS(encode_blocks_float_avx2, float, TARGET_AVX2, search_float_avx2)
+DEFINE_ENCODE_ROWS(encode_rows_float_avx2, float, uint8_t, TARGET_AVX2, search_float_avx2)
+DEFINE_ENCODE_ROWS(encode_wide_rows_float_avx2, float, uint16_t, TARGET_AVX2, search_float_avx2)
+DEFINE_ENCODE_BLOCKS(encode_blocks_double_avx2, double, TARGET_AVX2, search_double_avx2)
+DEFINE_ENCODE_ROWS(encode_rows_double_avx2, double, uint8_t, TARGET_AVX2, search_double_avx2)
+DEFINE_ENCODE_ROWS(encode_wide_rows_double_avx2, double, uint16_t, TARGET_AVX2, search_double_avx2)
+DEFINE_ENCODE_BLOCKS(encode_blocks_float_avx512, float, TARGET_AVX512, search_float_avx512)
+DEFINE_ENCODE_ROWS(encode_rows_float_avx512, float, uint8_t, TARGET_AVX512, search_float_avx512)
+DEFINE_ENCODE_ROWS(encode_wide_rows_float_avx512, float, uint16_t, TARGET_AVX512, search_float_avx512)
+DEFINE_ENCODE_BLOCKS(encode_blocks_double_avx512, double, TARGET_AVX512, search_double_avx512)
+DEFINE_ENCODE_ROWS(encode_rows_double_avx512, double, uint8_t, TARGET_AVX512, search_double_avx512)
+DEFINE_ENCODE_ROWS(encode_wide_rows_double_avx512, double, uint16_t, TARGET_AVX512, search_double_avx512)
+#endif
+
+#if defined(__x86_64__)
+#define ENCODE(NAME, ...)                                                                                              \
+  if (encoder->level >= MARTLET_CPU_AVX512) {                                                                          \
+    if (encoder->is_double) return NAME##_double_avx512(encoder, rows, stride, count, __VA_ARGS__);                    \
+    return NAME##_float_avx512(encoder, rows, stride, count, __VA_ARGS__);                                             \
+  }                                                                                                                    \
+  if (encoder->level == MARTLET_CPU_AVX2) {                                                                            \
+    if (encoder->is_double) return NAME##_double_avx2(encoder, rows, stride, count, __VA_ARGS__);                      \
+    return NAME##_float_avx2(encoder, rows, stride, count, __VA_ARGS__);                                               \
+  }                                                                                                                    \
+  if (encoder->is_double) return NAME##_double_portable(encoder, rows, stride, count, __VA_ARGS__);                    \
+  NAME##_float_portable(encoder, rows, stride, count, __VA_ARGS__);
+#else
+#define ENCODE(NAME, ...)                                                                                              \
+  if (encoder->is_double) return NAME##_double_portable(encoder, rows, stride, count, __VA_ARGS__);                    \
+  NAME##_float_portable(encoder, rows, stride, count, __VA_ARGS__);
 #endif
 
 void martlet_encode_blocks(
     const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes) {
-#if defined(__x86_64__)
-  if (encoder->level >= MARTLET_CPU_AVX512) {
-    if (encoder->is_double) return encode_blocks_double_avx512(encoder, rows, stride, count, codes);
-    return encode_blocks_float_avx512(encoder, rows, stride, count, codes);
-  }
-  if (encoder->level == MARTLET_CPU_AVX2) {
-    if (encoder->is_double) return encode_blocks_double_avx2(encoder, rows, stride, count, codes);
-    return encode_blocks_float_avx2(encoder, rows, stride, count, codes);
-  }
-#endif
-  if (encoder->is_double) return encode_blocks_double_portable(encoder, rows, stride, count, codes);
-  encode_blocks_float_portable(encoder, rows, stride, count, codes);
+  ENCODE(encode_blocks, codes)
 }
 
 void martlet_encode_rows(
     const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes, size_t row_bytes) {
-#if defined(__x86_64__)
-  if (encoder->level >= MARTLET_CPU_AVX512) {
-    if (encoder->is_double) return encode_rows_double_avx512(encoder, rows, stride, count, codes, row_bytes);
-    return encode_rows_float_avx512(encoder, rows, stride, count, codes, row_bytes);
-  }
-  if (encoder->level == MARTLET_CPU_AVX2) {
-    if (encoder->is_double) return encode_rows_double_avx2(encoder, rows, stride, count, codes, row_bytes);
-    return encode_rows_float_avx2(encoder, rows, stride, count, codes, row_bytes);
-  }
-#endif
-  if (encoder->is_double) return encode_rows_double_portable(encoder, rows, stride, count, codes, row_bytes);
-  encode_rows_float_portable(encoder, rows, stride, count, codes, row_bytes);
+  ENCODE(encode_rows, codes, row_bytes)
+}
+
+void martlet_encode_wide_rows(
+    const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint16_t *codes, size_t row_bytes) {
+  ENCODE(encode_wide_rows, codes, row_bytes)
 }

@@ -3,58 +3,83 @@
 // A row's codes lie in registers. One permute brings each node its column's code and one comparison decides 64 nodes.
 // Then each node points to the child that it chose, and a permute of the pointers by themselves doubles how far each
 // of them reaches: three of them go from the root of any tree of up to nine levels to its last node on the way. There
-// is no branch to mispredict and no chain of loads; trees overlap as far as the processor looks ahead.
+// is no branch to mispredict and no chain of loads; trees overlap as far as the processor looks ahead. Larger trees are
+// chunks of 64 nodes that lead to each other.
 
 #include "leaves.h"
 
+// Rows that go through a tree of chunks before the next tree, so that its nodes are in the cache.
+#define ROWS_TOGETHER 64
+
 static size_t row_bytes(const martlet_row_plan *plan) {
-  return (plan->encoder.column_count + BLOCK - 1) / BLOCK * BLOCK + BLOCK;
+  const size_t codes = plan->encoder.column_count * (plan->is_wide ? 2 : 1);
+  return (codes + BLOCK - 1) / BLOCK * BLOCK + BLOCK;
+}
+
+static size_t rows_together(const martlet_row_plan *plan, size_t rows) {
+  const size_t most = plan->is_complete ? 8 : ROWS_TOGETHER;
+  return rows < most ? rows : most;
 }
 
 size_t martlet_score_rows_bytes(const martlet_row_plan *plan, size_t rows) {
-  // Up to 8 rows of codes, their sums, and decisions of a group of trees.
-  (void)rows;
-  return 8 * row_bytes(plan) + 8 * sizeof(double) * plan->target_count;
+  // Eight rows always, some of which are not there.
+  const size_t codes = rows_together(plan, rows) < 8 ? 8 : rows_together(plan, rows);
+  return codes * row_bytes(plan) + 8 * sizeof(double) * plan->target_count;
 }
 
 // Without permutes: node by node on codes.
-#define DEFINE_WALK(NAME, TYPE)                                                                                        \
-  static void NAME(const martlet_row_plan *plan, const uint8_t *codes, TYPE *scores) {                                 \
+INLINED uint32_t leaf_by_walk(
+    const martlet_row_plan *plan, const martlet_row_tree *tree, const uint8_t *row, const bool is_wide) {
+  const uint8_t *nodes = plan->nodes + tree->first_node;
+  if (!is_wide && tree->is_complete) {
+    uint32_t node = 1;
+    for (int level = 0; level < 6; level++) node = 2 * node + (row[nodes[node]] > nodes[64 + node]);
+    return node - 64;
+  }
+  for (;;) {
+    uint32_t n;
+    __builtin_memcpy(&n, nodes, sizeof n);
+    const uint8_t *columns = nodes + 4, *thresholds = columns + n;
+    const uint8_t *low = thresholds + (is_wide ? 2 * (size_t)n : n), *high = low + n;
+    uint32_t node = 0, is_high;
+    for (;;) {
+      if (is_wide) {
+        uint16_t code, threshold;
+        __builtin_memcpy(&code, row + 2 * (size_t)columns[node], sizeof code);
+        __builtin_memcpy(&threshold, thresholds + 2 * (size_t)node, sizeof threshold);
+        is_high = code > threshold;
+      } else {
+        is_high = row[columns[node]] > thresholds[node];
+      }
+      const uint32_t next = is_high ? high[node] : low[node];
+      if (next == node) break;
+      node = next;
+    }
+    int32_t exit;
+    __builtin_memcpy(&exit, high + n + 4 * (2 * (size_t)node + is_high), sizeof exit);
+    if (exit >= 0) return (uint32_t)exit;
+    nodes = plan->nodes + 4 * (size_t)~exit;
+  }
+}
+
+#define DEFINE_WALK(NAME, TYPE, IS_WIDE)                                                                               \
+  static void NAME(const martlet_row_plan *plan, const uint8_t *row, size_t pitch, size_t rows, TYPE *scores) {        \
     for (size_t index = 0; index < plan->tree_count; index++) {                                                        \
       const martlet_row_tree *tree = plan->trees + index;                                                              \
-      const uint8_t *nodes = plan->nodes + tree->first_node;                                                           \
-      uint32_t leaf;                                                                                                   \
-      if (tree->is_complete) {                                                                                         \
-        uint32_t node = 1;                                                                                             \
-        for (int level = 0; level < 6; level++) node = 2 * node + (codes[nodes[node]] > nodes[64 + node]);             \
-        leaf = node - 64;                                                                                              \
-      } else {                                                                                                         \
-        int32_t exit;                                                                                                  \
-        for (;;) {                                                                                                     \
-          uint32_t n;                                                                                                  \
-          __builtin_memcpy(&n, nodes, sizeof n);                                                                       \
-          const uint8_t *columns = nodes + 4, *thresholds = columns + n, *low = thresholds + n, *high = low + n;       \
-          uint32_t node = 0, is_high;                                                                                  \
-          for (;;) {                                                                                                   \
-            is_high = codes[columns[node]] > thresholds[node];                                                         \
-            const uint32_t next = is_high ? high[node] : low[node];                                                    \
-            if (next == node) break;                                                                                   \
-            node = next;                                                                                               \
-          }                                                                                                            \
-          __builtin_memcpy(&exit, high + n + 4 * (2 * node + is_high), sizeof exit);                                   \
-          if (exit >= 0) break;                                                                                        \
-          nodes = plan->nodes + 4 * (size_t)~exit;                                                                     \
-        }                                                                                                              \
-        leaf = (uint32_t)exit;                                                                                         \
+      TYPE *to = scores;                                                                                               \
+      for (size_t i = 0; i < rows; i++, to += plan->target_count) {                                                    \
+        const TYPE *value =                                                                                            \
+            (const TYPE *)plan->values + tree->first_value + leaf_by_walk(plan, tree, row + i * pitch, IS_WIDE);       \
+        for (uint32_t output = 0; output < tree->outputs; output++, value += tree->leaves)                             \
+          to[plan->outputs[tree->first_output + output]] += *value;                                                    \
       }                                                                                                                \
-      const TYPE *values = (const TYPE *)plan->values + tree->first_value + leaf;                                      \
-      for (uint32_t output = 0; output < tree->outputs; output++, values += tree->leaves)                              \
-        scores[plan->outputs[tree->first_output + output]] += *values;                                                 \
     }                                                                                                                  \
   }
 
-DEFINE_WALK(walk_float, float)
-DEFINE_WALK(walk_double, double)
+DEFINE_WALK(walk_float, float, false)
+DEFINE_WALK(walk_double, double, false)
+DEFINE_WALK(walk_wide_float, float, true)
+DEFINE_WALK(walk_wide_double, double, true)
 
 #if defined(__x86_64__)
 // The children of node n of a complete tree, 2n and 2n + 1; nodes of the last level point to themselves.
@@ -69,7 +94,7 @@ __attribute__((constructor)) static void fill_children(void) {
   }
 }
 
-// Codes by column from 1, 2 or 4 registers: up to 64, 128 or 256 columns.
+// Codes of one byte by column from 1, 2 or 4 registers: up to 64, 128 or 256 columns.
 INLINED TARGET_AVX512_BYTES __m512i codes_of(const __m512i *codes, const unsigned registers, __m512i columns) {
   if (registers == 1) return _mm512_permutexvar_epi8(columns, codes[0]);
   const __m512i low = _mm512_permutex2var_epi8(codes[0], columns, codes[1]);
@@ -78,12 +103,29 @@ INLINED TARGET_AVX512_BYTES __m512i codes_of(const __m512i *codes, const unsigne
       _mm512_movepi8_mask(columns), low, _mm512_permutex2var_epi8(codes[2], columns, codes[3]));
 }
 
+// Decides 32 nodes by codes of two bytes from 1, 2 or 4 registers: up to 32, 64 or 128 columns.
+INLINED TARGET_AVX512_BYTES uint64_t decide_wide(
+    const __m512i *codes, const unsigned registers, const uint8_t *columns, const uint8_t *thresholds) {
+  const __m512i column = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)columns));
+  __m512i code;
+  if (registers == 1) {
+    code = _mm512_permutexvar_epi16(column, codes[0]);
+  } else {
+    code = _mm512_permutex2var_epi16(codes[0], column, codes[1]);
+    if (registers == 4)
+      code = _mm512_mask_blend_epi16(
+          _mm512_test_epi16_mask(column, _mm512_set1_epi16(64)), code,
+          _mm512_permutex2var_epi16(codes[2], column, codes[3]));
+  }
+  return _cvtmask32_u32(_mm512_cmpgt_epu16_mask(code, _mm512_loadu_si512(thresholds)));
+}
+
 // The number of the leaf that a row falls into.
 INLINED TARGET_AVX512_BYTES uint32_t leaf_of(
     const martlet_row_plan *plan, const martlet_row_tree *tree, const __m512i *codes, const unsigned registers,
-    const bool is_complete, __m512i low, __m512i high) {
+    const bool is_complete, const bool is_wide, __m512i low, __m512i high) {
   const uint8_t *nodes = plan->nodes + tree->first_node;
-  if (is_complete || tree->is_complete) {
+  if (is_complete || (!is_wide && tree->is_complete)) {
     const __m512i code = codes_of(codes, registers, _mm512_loadu_si512(nodes));
     const __mmask64 test = _mm512_cmpgt_epu8_mask(code, _mm512_loadu_si512(nodes + 64));
     __m512i next = _mm512_mask_mov_epi8(low, test, high);
@@ -97,58 +139,77 @@ INLINED TARGET_AVX512_BYTES uint32_t leaf_of(
     uint32_t n;
     __builtin_memcpy(&n, nodes, sizeof n);
     nodes += 4;
-    const __m512i code = codes_of(codes, registers, _mm512_loadu_si512(nodes));
-    const __mmask64 test = _mm512_cmpgt_epu8_mask(code, _mm512_loadu_si512(nodes + n));
+    const uint8_t *low_places = nodes + (is_wide ? 3 : 2) * (size_t)n;
+    uint64_t test;
+    if (is_wide) {
+      test = decide_wide(codes, registers, nodes, nodes + n);
+      test |= decide_wide(codes, registers, nodes + 32, nodes + n + 64) << 32;
+    } else {
+      const __m512i code = codes_of(codes, registers, _mm512_loadu_si512(nodes));
+      test = _cvtmask64_u64(_mm512_cmpgt_epu8_mask(code, _mm512_loadu_si512(nodes + n)));
+    }
     __m512i next = _mm512_mask_mov_epi8(
-        _mm512_loadu_si512(nodes + 2 * (size_t)n), test, _mm512_loadu_si512(nodes + 3 * (size_t)n));
+        _mm512_loadu_si512(low_places), _cvtu64_mask64(test), _mm512_loadu_si512(low_places + n));
     for (uint32_t jump = 0; jump < plan->jumps; jump++) next = _mm512_permutexvar_epi8(next, next);
     const uint32_t node = (uint8_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(next)) & 63;
-    const uint32_t way = 2 * node + (uint32_t)(_cvtmask64_u64(test) >> node & 1);
+    const uint32_t way = 2 * node + (uint32_t)(test >> node & 1);
     int32_t exit;
-    __builtin_memcpy(&exit, nodes + 4 * ((size_t)n + way), sizeof exit);
+    __builtin_memcpy(&exit, low_places + 2 * (size_t)n + 4 * (size_t)way, sizeof exit);
     if (exit >= 0) return (uint32_t)exit;
     nodes = plan->nodes + 4 * (size_t)~exit;
   }
 }
 
-#define DEFINE_ROW(NAME, TYPE)                                                                                         \
+// One row, or several that go through each tree together.
+#define DEFINE_ROWS(NAME, TYPE)                                                                                        \
   INLINED TARGET_AVX512_BYTES void NAME##_of(                                                                          \
-      const martlet_row_plan *plan, const uint8_t *row, TYPE *scores, const unsigned registers,                        \
-      const bool is_complete) {                                                                                        \
+      const martlet_row_plan *plan, const uint8_t *row, size_t pitch, size_t rows, TYPE *scores,                       \
+      const unsigned registers, const bool is_complete, const bool is_wide) {                                          \
     __m512i codes[4];                                                                                                  \
-    for (unsigned i = 0; i < registers; i++) codes[i] = _mm512_loadu_si512(row + 64 * i);                              \
     const __m512i low = _mm512_load_si512(low_children), high = _mm512_load_si512(high_children);                      \
     const TYPE *values = plan->values;                                                                                 \
     const martlet_row_tree *tree = plan->trees, *end = tree + plan->tree_count;                                        \
-    if (plan->target_count == 1) {                                                                                     \
+    if (rows == 1 && plan->target_count == 1) {                                                                        \
+      for (unsigned i = 0; i < registers; i++) codes[i] = _mm512_loadu_si512(row + 64 * i);                            \
       TYPE sum = scores[0];                                                                                            \
       for (; tree < end; tree++)                                                                                       \
-        sum += values[tree->first_value + leaf_of(plan, tree, codes, registers, is_complete, low, high)];              \
+        sum += values[tree->first_value + leaf_of(plan, tree, codes, registers, is_complete, is_wide, low, high)];     \
       scores[0] = sum;                                                                                                 \
       return;                                                                                                          \
     }                                                                                                                  \
     for (; tree < end; tree++) {                                                                                       \
-      const TYPE *value = values + tree->first_value + leaf_of(plan, tree, codes, registers, is_complete, low, high);  \
       const uint32_t *outputs = plan->outputs + tree->first_output;                                                    \
-      for (uint32_t output = 0; output < tree->outputs; output++, value += tree->leaves)                               \
-        scores[outputs[output]] += *value;                                                                             \
+      TYPE *to = scores;                                                                                               \
+      for (size_t i = 0; i < rows; i++, to += plan->target_count) {                                                    \
+        for (unsigned j = 0; j < registers; j++) codes[j] = _mm512_loadu_si512(row + i * pitch + 64 * j);              \
+        const TYPE *value =                                                                                            \
+            values + tree->first_value + leaf_of(plan, tree, codes, registers, is_complete, is_wide, low, high);       \
+        for (uint32_t output = 0; output < tree->outputs; output++, value += tree->leaves)                             \
+          to[outputs[output]] += *value;                                                                               \
+      }                                                                                                                \
     }                                                                                                                  \
   }                                                                                                                    \
                                                                                                                        \
-  static TARGET_AVX512_BYTES void NAME(const martlet_row_plan *plan, const uint8_t *row, TYPE *scores) {               \
+  static TARGET_AVX512_BYTES void NAME(                                                                                \
+      const martlet_row_plan *plan, const uint8_t *row, size_t pitch, size_t rows, TYPE *scores) {                     \
     const size_t columns = plan->encoder.column_count;                                                                 \
-    if (plan->is_complete) {                                                                                           \
-      if (columns <= 64) return NAME##_of(plan, row, scores, 1, true);                                                 \
-      if (columns <= 128) return NAME##_of(plan, row, scores, 2, true);                                                \
-      return NAME##_of(plan, row, scores, 4, true);                                                                    \
+    if (plan->is_wide) {                                                                                               \
+      if (columns <= 32) return NAME##_of(plan, row, pitch, rows, scores, 1, false, true);                             \
+      if (columns <= 64) return NAME##_of(plan, row, pitch, rows, scores, 2, false, true);                             \
+      return NAME##_of(plan, row, pitch, rows, scores, 4, false, true);                                                \
     }                                                                                                                  \
-    if (columns <= 64) return NAME##_of(plan, row, scores, 1, false);                                                  \
-    if (columns <= 128) return NAME##_of(plan, row, scores, 2, false);                                                 \
-    NAME##_of(plan, row, scores, 4, false);                                                                            \
+    if (plan->is_complete) {                                                                                           \
+      if (columns <= 64) return NAME##_of(plan, row, pitch, rows, scores, 1, true, false);                             \
+      if (columns <= 128) return NAME##_of(plan, row, pitch, rows, scores, 2, true, false);                            \
+      return NAME##_of(plan, row, pitch, rows, scores, 4, true, false);                                                \
+    }                                                                                                                  \
+    if (columns <= 64) return NAME##_of(plan, row, pitch, rows, scores, 1, false, false);                              \
+    if (columns <= 128) return NAME##_of(plan, row, pitch, rows, scores, 2, false, false);                             \
+    NAME##_of(plan, row, pitch, rows, scores, 4, false, false);                                                        \
   }
 
-DEFINE_ROW(row_float, float)
-DEFINE_ROW(row_double, double)
+DEFINE_ROWS(rows_float, float)
+DEFINE_ROWS(rows_double, double)
 
 // Eight rows: the decisions of a tree's nodes are a word for each row, and all eight go down together, a bit a level.
 
@@ -169,7 +230,7 @@ INLINED TARGET_AVX512 __m512d values_double(const double *table, __m512i leaf) {
 }
 
 // Trees whose decisions are kept before the rows go down, so that words are not read back right after they are written.
-#define GROUP 16
+#define GROUP 32
 
 #define DEFINE_EIGHT(NAME, TYPE, VECTOR, VALUES, LOAD, ADD, STORE)                                                     \
   INLINED TARGET_AVX512_BYTES void NAME##_of(                                                                          \
@@ -180,18 +241,18 @@ INLINED TARGET_AVX512 __m512d values_double(const double *table, __m512i leaf) {
     for (size_t first = 0; first < plan->tree_count; first += GROUP) {                                                 \
       const martlet_row_tree *trees = plan->trees + first;                                                             \
       const size_t count = plan->tree_count - first < GROUP ? plan->tree_count - first : GROUP;                        \
-      for (unsigned half = 0; half < 8; half += 8 / registers) {                                                       \
+      const unsigned together = 8 / registers;                                                                         \
+      for (unsigned part = 0; part < 8; part += together) {                                                            \
         __m512i codes[8];                                                                                              \
-        const unsigned together = 8 / registers;                                                                       \
         for (unsigned row = 0; row < together; row++)                                                                  \
           for (unsigned i = 0; i < registers; i++)                                                                     \
-            codes[row * registers + i] = _mm512_loadu_si512(rows + (half + row) * pitch + 64 * i);                     \
+            codes[row * registers + i] = _mm512_loadu_si512(rows + (part + row) * pitch + 64 * i);                     \
         for (size_t tree = 0; tree < count; tree++) {                                                                  \
           const uint8_t *nodes = plan->nodes + trees[tree].first_node;                                                 \
           const __m512i columns = _mm512_loadu_si512(nodes), thresholds = _mm512_loadu_si512(nodes + 64);              \
           for (unsigned row = 0; row < together; row++) {                                                              \
             const __m512i code = codes_of(codes + row * registers, registers, columns);                                \
-            decisions[tree][half + row] = _cvtmask64_u64(_mm512_cmpgt_epu8_mask(code, thresholds));                    \
+            decisions[tree][part + row] = _cvtmask64_u64(_mm512_cmpgt_epu8_mask(code, thresholds));                    \
           }                                                                                                            \
         }                                                                                                              \
       }                                                                                                                \
@@ -228,45 +289,50 @@ INLINED TARGET_AVX512 __m512d values_double(const double *table, __m512i leaf) {
 
 DEFINE_EIGHT(eight_float, float, __m256, values_float, _mm256_loadu_ps, _mm256_add_ps, _mm256_storeu_ps)
 DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm512_add_pd, _mm512_storeu_pd)
-#endif
-
-// From how many rows on eight at once are faster than one after the other.
-#define FEWEST_OF_EIGHT 5
-
-#define DEFINE_SCORE(NAME, TYPE, ROW, EIGHT, WALK, LOAD_SUMS, STORE_SUMS)                                              \
-  static void NAME(                                                                                                    \
-      const martlet_row_plan *plan, const TYPE *rows, size_t stride, size_t count, TYPE *scores, uint8_t *codes) {     \
-    const size_t pitch = row_bytes(plan);                                                                              \
-    TYPE *sums = (TYPE *)(codes + 8 * pitch);                                                                          \
-    (void)sums;                                                                                                        \
-    for (size_t first = 0; first < count; first += 8) {                                                                \
-      const size_t n = count - first < 8 ? count - first : 8;                                                          \
-      TYPE *to = scores + first * plan->target_count;                                                                  \
-      martlet_encode_rows(&plan->encoder, rows + first * stride, stride, n, codes, pitch);                             \
-      if (plan->encoder.level >= MARTLET_CPU_AVX512_BYTES) {                                                           \
-        if (plan->is_complete && n >= FEWEST_OF_EIGHT) {                                                               \
-          LOAD_SUMS(to, n, plan->target_count, sums, 8);                                                               \
-          EIGHT(plan, codes, pitch, sums);                                                                             \
-          STORE_SUMS(to, n, plan->target_count, sums, 8);                                                              \
-          continue;                                                                                                    \
-        }                                                                                                              \
-        for (size_t row = 0; row < n; row++) ROW(plan, codes + row * pitch, to + row * plan->target_count);            \
-        continue;                                                                                                      \
-      }                                                                                                                \
-      for (size_t row = 0; row < n; row++) WALK(plan, codes + row * pitch, to + row * plan->target_count);             \
-    }                                                                                                                  \
-  }
-
-#if !defined(__x86_64__)
+#else
 // Never called: the level is that of the platform's base.
-#define row_float walk_float
-#define row_double walk_double
+#define rows_float walk_float
+#define rows_double walk_double
 #define eight_float(...) ((void)0)
 #define eight_double(...) ((void)0)
 #endif
 
-DEFINE_SCORE(score_float, float, row_float, eight_float, walk_float, load_sums_float, store_sums_float)
-DEFINE_SCORE(score_double, double, row_double, eight_double, walk_double, load_sums_double, store_sums_double)
+// From how many rows on eight at once are faster than one after the other.
+#define FEWEST_OF_EIGHT 4
+
+#define DEFINE_SCORE(NAME, TYPE, ROWS, EIGHT, WALK, WALK_WIDE, LOAD_SUMS, STORE_SUMS)                                  \
+  static void NAME(                                                                                                    \
+      const martlet_row_plan *plan, const TYPE *rows, size_t stride, size_t count, TYPE *scores, uint8_t *codes) {     \
+    const size_t pitch = row_bytes(plan), together = rows_together(plan, count), targets = plan->target_count;         \
+    for (size_t first = 0; first < count; first += together) {                                                         \
+      const size_t n = count - first < together ? count - first : together;                                            \
+      TYPE *to = scores + first * targets;                                                                             \
+      if (plan->is_wide)                                                                                               \
+        martlet_encode_wide_rows(                                                                                      \
+            &plan->encoder, rows + first * stride, stride, n, (uint16_t *)(void *)codes, pitch);                       \
+      else                                                                                                             \
+        martlet_encode_rows(&plan->encoder, rows + first * stride, stride, n, codes, pitch);                           \
+      if (plan->encoder.level < MARTLET_CPU_AVX512_BYTES) {                                                            \
+        if (plan->is_wide) WALK_WIDE(plan, codes, pitch, n, to);                                                       \
+        else WALK(plan, codes, pitch, n, to);                                                                          \
+      } else if (!plan->is_complete) {                                                                                 \
+        ROWS(plan, codes, pitch, n, to);                                                                               \
+      } else if (n >= FEWEST_OF_EIGHT) {                                                                               \
+        TYPE *sums = (TYPE *)(codes + 8 * pitch);                                                                      \
+        (void)sums;                                                                                                    \
+        LOAD_SUMS(to, n, targets, sums, 8);                                                                            \
+        EIGHT(plan, codes, pitch, sums);                                                                               \
+        STORE_SUMS(to, n, targets, sums, 8);                                                                           \
+      } else {                                                                                                         \
+        for (size_t row = 0; row < n; row++) ROWS(plan, codes + row * pitch, pitch, 1, to + row * targets);            \
+      }                                                                                                                \
+    }                                                                                                                  \
+  }
+
+DEFINE_SCORE(
+    score_float, float, rows_float, eight_float, walk_float, walk_wide_float, load_sums_float, store_sums_float)
+DEFINE_SCORE(
+    score_double, double, rows_double, eight_double, walk_double, walk_wide_double, load_sums_double, store_sums_double)
 
 void martlet_score_rows(
     const martlet_row_plan *plan, const void *rows, size_t stride, size_t count, void *scores, void *temporary) {

@@ -25,10 +25,12 @@ struct CodedPlanTests {
     _ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate
   ) -> [(name: String, plan: TreePlan<Value>)] {
     var plans: [(String, TreePlan<Value>)] = []
+    let source = PlanSource(ensemble, aggregate)
     for level in Self.levels {
-      if let plan = SelectPlan(ensemble, aggregate, level: level) { plans.append(("select \(level)", plan)) }
-      if let plan = RowPlan(ensemble, aggregate, level: level) { plans.append(("rows \(level)", plan)) }
-      if let plan = PlanePlan(ensemble, aggregate, level: level) { plans.append(("planes \(level)", plan)) }
+      if let plan = SelectPlan(source, level: level) { plans.append(("select \(level)", plan)) }
+      if let plan = RowPlan(source, level: level) { plans.append(("rows \(level)", plan)) }
+      if let plan = RowPlan(source, level: level, width: .word) { plans.append(("wide rows \(level)", plan)) }
+      if let plan = PlanePlan(source, level: level) { plans.append(("planes \(level)", plan)) }
     }
     return plans
   }
@@ -118,7 +120,7 @@ struct CodedPlanTests {
       }
     }
     for level in Self.levels {
-      for kind in ["select", "rows", "planes"] { #expect(taken.contains("\(kind) \(level)")) }
+      for kind in ["select", "rows", "wide rows", "planes"] { #expect(taken.contains("\(kind) \(level)")) }
     }
   }
 }

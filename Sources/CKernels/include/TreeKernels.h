@@ -46,12 +46,12 @@ typedef struct {
   bool is_plain;
 } martlet_coded_feature;
 
-/// How a rank becomes a code: rank less `first`, held in 0...255 and `missing` for NaN; or by table.
+/// How a rank becomes a code: rank less `first`, held in what a code can be, and `missing` for NaN; or by table.
 typedef struct {
   uint32_t first;
   /// Index in `lookups` of the codes of ranks 0 to `cuts`, then of NaN; or UINT32_MAX.
   uint32_t lookup;
-  uint8_t missing;
+  uint16_t missing;
 } martlet_code_column;
 
 /// From values to codes. The rank of a value is the number of cuts that it is not less than.
@@ -74,6 +74,10 @@ void martlet_encode_blocks(
 /// Writes codes of `count` rows: [row, `row_bytes`], the rest of a row being undefined.
 void martlet_encode_rows(
     const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes, size_t row_bytes);
+
+/// The same with codes of two bytes.
+void martlet_encode_wide_rows(
+    const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint16_t *codes, size_t row_bytes);
 
 /// The leaves of a tree and where they go.
 typedef struct {
@@ -138,25 +142,29 @@ typedef struct {
 ///
 /// A complete tree is 64 columns and 64 thresholds, of one byte each, of nodes 1 to 63 in the order of levels, with
 /// the root again as node 0; its leaves are 64. Other trees are chunks of n nodes, at most 64, the first being the
-/// root: a word with n, then n bytes each of columns, thresholds, and places of nodes when low and when high, where a
-/// node that leads out of the chunk names itself; then 2 n words: where a node leads out when low and when high, the
-/// number of a leaf or the complement of the offset of another chunk in words.
+/// root: a word with n, then n columns, n thresholds, and n places each of nodes when low and when high, where a node
+/// that leads out of the chunk names itself; then 2 n words: where a node leads out when low and when high, the number
+/// of a leaf or the complement of the offset of another chunk in words. Thresholds are of two bytes where codes are,
+/// all else of one.
 typedef struct {
   martlet_encoder encoder;
   const martlet_row_tree *trees;
   size_t tree_count;
-  /// 64 bytes behind the end may be read.
+  /// 256 bytes behind the end may be read.
   const uint8_t *nodes;
   const void *values;
   const uint32_t *outputs;
   size_t target_count;
   /// 2 to this power is at least the longest way between two nodes of a chunk.
   uint32_t jumps;
+  /// Whether all trees are complete.
   bool is_complete;
+  /// Whether codes and thresholds are of two bytes; no tree is complete then.
+  bool is_wide;
 } martlet_row_plan;
 
-/// The most columns of codes that `martlet_score_rows` takes.
-enum { MARTLET_ROW_COLUMNS = 256 };
+/// The most columns of codes that `martlet_score_rows` takes: of one byte, of two.
+enum { MARTLET_ROW_COLUMNS = 256, MARTLET_WIDE_ROW_COLUMNS = 128 };
 
 /// Bytes of temporary memory that `martlet_score_rows` needs.
 size_t martlet_score_rows_bytes(const martlet_row_plan *plan, size_t rows);

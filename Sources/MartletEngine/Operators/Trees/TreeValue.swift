@@ -9,7 +9,7 @@ protocol TreeValue: BinaryFloatingPoint, BitwiseCopyable, Sendable {
   static var planKinds: [TreePlan<Self>.Type] { get }
 
   /// The ensemble on codes; nil when `CodedTreesBuilder` does not take it.
-  static func coded(_ ensemble: TreeEnsemble<Self>, maximumLeaves: Int) -> CodedTrees<Self>?
+  static func coded(_ ensemble: TreeEnsemble<Self>, _ width: CodeWidth) -> CodedTrees<Self>?
 
   /// `TreePlan.add` of the reference walk.
   static func walk(
@@ -32,8 +32,8 @@ protocol TreeValue: BinaryFloatingPoint, BitwiseCopyable, Sendable {
 extension Float: TreeValue {
   static var planKinds: [TreePlan<Float>.Type] { TreePlanKinds.float }
 
-  static func coded(_ ensemble: TreeEnsemble<Float>, maximumLeaves: Int) -> CodedTrees<Float>? {
-    CodedTreesBuilder(ensemble, maximumLeaves: maximumLeaves).build()
+  static func coded(_ ensemble: TreeEnsemble<Float>, _ width: CodeWidth) -> CodedTrees<Float>? {
+    CodedTreesBuilder(ensemble, width).build()
   }
 
   static func walk(
@@ -63,8 +63,8 @@ extension Float: TreeValue {
 extension Double: TreeValue {
   static var planKinds: [TreePlan<Double>.Type] { TreePlanKinds.double }
 
-  static func coded(_ ensemble: TreeEnsemble<Double>, maximumLeaves: Int) -> CodedTrees<Double>? {
-    CodedTreesBuilder(ensemble, maximumLeaves: maximumLeaves).build()
+  static func coded(_ ensemble: TreeEnsemble<Double>, _ width: CodeWidth) -> CodedTrees<Double>? {
+    CodedTreesBuilder(ensemble, width).build()
   }
 
   static func walk(

@@ -14,7 +14,8 @@ extension CodedTrees {
         case .ordered(let segment, let missingIsHigh):
           columns.append(
             .init(
-              first: UInt32(segment * CodedFeature<Value>.segment), lookup: .max, missing: missingIsHigh ? 255 : 0))
+              first: UInt32(segment * feature.segment), lookup: .max,
+              missing: missingIsHigh ? UInt16(feature.segment) : 0))
         case .table(let codes):
           columns.append(.init(first: 0, lookup: UInt32(lookups.count), missing: 0))
           lookups += codes

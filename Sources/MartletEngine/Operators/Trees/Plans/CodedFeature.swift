@@ -4,9 +4,10 @@
 /// A *cut* u asks `value >= u`, the *rank* of a value is the number of cuts for which that holds. All values of one
 /// rank go the same way at every node; what NaN does is asked apart.
 struct CodedFeature<Value: TreeValue> {
-  /// One byte for each row that nodes compare with their threshold.
+  /// One code for each row that nodes compare with their threshold.
   enum Column: Hashable {
-    /// The rank less `255 * segment`, held in 0...255; NaN is 0, or 255 with `missingIsHigh`.
+    /// The rank less `segment` times the greatest code, held in what a code can be; NaN is the least code, or the
+    /// greatest with `missingIsHigh`.
     case ordered(segment: Int, missingIsHigh: Bool)
     /// The code of each rank, then of NaN.
     case table([UInt8])
@@ -14,22 +15,23 @@ struct CodedFeature<Value: TreeValue> {
 
   /// The most cuts of a feature: two bytes of rank.
   static var maximumCuts: Int { 65_535 }
-  /// Cuts of one ordered column, so that a code above them all is left.
-  static var segment: Int { 255 }
 
   let feature: Int
+  /// Cuts of one ordered column: the greatest code, so that a code above them all is left.
+  let segment: Int
   private(set) var cuts: [Value] = []
   private(set) var columns: [Column] = []
   private var places: [Column: Int] = [:]
   /// Places of ordered columns, by segment and what is missing; -1 where there is none yet.
   private var orderedPlaces: [Int32] = []
 
-  init(feature: Int) {
+  init(feature: Int, segment: Int) {
     self.feature = feature
+    self.segment = segment
   }
 
   /// Whether the one column's code is the rank itself, and 0 for NaN.
-  var isPlain: Bool { columns == [.ordered(segment: 0, missingIsHigh: false)] && cuts.count <= Self.segment }
+  var isPlain: Bool { columns == [.ordered(segment: 0, missingIsHigh: false)] && cuts.count <= segment }
 
   /// Adds the values at which `node`'s answer changes.
   mutating func addCuts(_ node: TreeEnsemble<Value>.Node, _ sets: [MemberSet<Value>]) {
@@ -70,7 +72,7 @@ struct CodedFeature<Value: TreeValue> {
 
   /// The place of an ordered column among those of this feature.
   mutating func place(segment: Int, missingIsHigh: Bool) -> Int {
-    if orderedPlaces.isEmpty { orderedPlaces = [Int32](repeating: -1, count: 2 * (cuts.count / Self.segment + 1)) }
+    if orderedPlaces.isEmpty { orderedPlaces = [Int32](repeating: -1, count: 2 * (cuts.count / segment + 1)) }
     let index = 2 * segment + (missingIsHigh ? 1 : 0)
     if orderedPlaces[index] < 0 {
       orderedPlaces[index] = Int32(columns.count)

@@ -1,4 +1,6 @@
-/// Trees whose nodes compare codes of one byte instead of values: what all coded plan kinds are made from.
+import CKernels
+
+/// Trees whose nodes compare codes of one byte or two instead of values: what all coded plan kinds are made from.
 ///
 /// Every test of the ensemble, whatever its mode and whatever it does with missing values, has become "the code of a
 /// column is above a threshold". Tests that always answer the same are gone.
@@ -23,11 +25,11 @@ struct CodedTrees<Value: TreeValue> {
 struct CodedNode: BitwiseCopyable {
   var column: Int32
   /// The test holds for codes above it.
-  var threshold: UInt8
+  var threshold: UInt16
   var low: Int32
   var high: Int32
 
-  /// A node that no code is above: it leads to `child`.
+  /// A node that no code of one byte is above: it leads to `child`.
   static func passing(to child: Int32) -> CodedNode {
     CodedNode(column: 0, threshold: 255, low: child, high: child)
   }
@@ -49,6 +51,18 @@ struct CodedTree: BitwiseCopyable {
   var depth: Int
 }
 
+/// The size of a code.
+enum CodeWidth {
+  case byte
+  case word
+
+  /// The greatest code.
+  var most: Int { self == .byte ? 255 : 65_535 }
+
+  /// Columns of codes that any kind takes.
+  var maximumColumns: Int { self == .byte ? 1 << 11 : Int(MARTLET_WIDE_ROW_COLUMNS) }
+}
+
 /// Turns an ensemble into `CodedTrees`.
 struct CodedTreesBuilder<Value: TreeValue> {
   /// A node's test on codes.
@@ -60,7 +74,7 @@ struct CodedTreesBuilder<Value: TreeValue> {
       case alwaysFalse
     }
     var kind = Kind.unknown
-    var threshold: UInt8 = 0
+    var threshold: UInt16 = 0
     /// Whether codes above the threshold are those for which the test holds.
     var highIsTrue = false
     /// Index in `features`.
@@ -71,30 +85,29 @@ struct CodedTreesBuilder<Value: TreeValue> {
     var whenFalse: UInt32 = 0
   }
 
-  /// Features that a coded ensemble may have, columns of codes that it may need, and answers to look up for tables.
+  /// Features that a coded ensemble may have, and answers to look up for tables.
   private static var maximumFeatures: Int { 1 << 16 }
-  private static var maximumColumns: Int { 1 << 11 }
   private static var maximumAnswers: Int { 1 << 23 }
+  /// Leaves of a tree.
+  private static var maximumLeaves: Int { 1 << 24 }
   /// Bits for a column's place among those of its feature, until all are known and have numbers.
   private static var placeBits: Int32 { 12 }
 
   private let ensemble: TreeEnsemble<Value>
-  private let maximumLeaves: Int
+  private let width: CodeWidth
   private var coded: CodedTrees<Value>
   private var tests: [Test]
   private var answersLeft = maximumAnswers
 
-  /// `maximumLeaves` is the most leaves of a tree.
-  init(_ ensemble: TreeEnsemble<Value>, maximumLeaves: Int) {
+  init(_ ensemble: TreeEnsemble<Value>, _ width: CodeWidth) {
     self.ensemble = ensemble
-    self.maximumLeaves = maximumLeaves
+    self.width = width
     coded = CodedTrees(targets: ensemble.targets)
     tests = []
   }
 
-  /// Nil when the ensemble does not fit codes: more than 65,535 cuts of a feature, more leaves in a tree than asked
-  /// for, leaves of a tree with weights for different targets, or sub-trees so often shared that to copy them would
-  /// be too much.
+  /// Nil when the ensemble does not fit codes: more than 65,535 cuts of a feature, too many columns, leaves of a tree
+  /// with weights for different targets, or sub-trees so often shared that to copy them would be too much.
   consuming func build() -> CodedTrees<Value>? {
     guard ensemble.features <= Self.maximumFeatures, collectCuts() else { return nil }
     for root in ensemble.roots {
@@ -104,7 +117,7 @@ struct CodedTreesBuilder<Value: TreeValue> {
     for feature in coded.features {
       first.append(Int32(coded.columns))
       coded.columns += feature.columns.count
-      guard coded.columns <= Self.maximumColumns else { return nil }
+      guard coded.columns <= width.maximumColumns else { return nil }
     }
     for index in coded.nodes.indices {
       let column = coded.nodes[index].column
@@ -122,8 +135,9 @@ struct CodedTreesBuilder<Value: TreeValue> {
     for (index, node) in ensemble.nodes.enumerated() where !node.isLeaf {
       if places[node.feature] < 0 {
         places[node.feature] = Int32(coded.features.count)
-        coded.features.append(CodedFeature(feature: node.feature))
+        coded.features.append(CodedFeature(feature: node.feature, segment: width.most))
       }
+      guard coded.features.count <= width.maximumColumns else { return false }
       tests[index].feature = places[node.feature]
       coded.features[Int(places[node.feature])].addCuts(node, ensemble.sets)
     }
@@ -139,9 +153,9 @@ struct CodedTreesBuilder<Value: TreeValue> {
     if let cut = orderedCut(node) {
       let highIsTrue = node.mode == .greater || node.mode == .greaterOrEqual
       let rank = coded.features[feature].rank(cut) - 1
-      let segment = CodedFeature<Value>.segment
+      let segment = width.most
       tests[index].kind = .compares
-      tests[index].threshold = UInt8(rank % segment)
+      tests[index].threshold = UInt16(rank % segment)
       tests[index].highIsTrue = highIsTrue
       tests[index].place = Int32(
         coded.features[feature].place(segment: rank / segment, missingIsHigh: node.tracksTrue == highIsTrue))
@@ -211,7 +225,7 @@ struct CodedTreesBuilder<Value: TreeValue> {
       let node = ensemble.nodes[index]
       let place: Int32
       if node.isLeaf {
-        guard leaves.count < maximumLeaves else { return false }
+        guard leaves.count < Self.maximumLeaves else { return false }
         place = ~Int32(leaves.count)
         leaves.append(node)
       } else {

@@ -15,16 +15,18 @@ final class PlanePlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
   override class var block: Int { 128 }
 
   required convenience init?(_ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate) {
-    self.init(ensemble, aggregate, level: martlet_cpu_level())
+    self.init(PlanSource(ensemble, aggregate), level: martlet_cpu_level())
+  }
+
+  override class func make(_ source: PlanSource<Value>) -> TreePlan<Value>? {
+    PlanePlan(source, level: martlet_cpu_level())
   }
 
   /// `level` is the processor's that kernels may use.
-  init?(_ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate, level: Int32) {
-    guard aggregate == .sum || aggregate == .average,
-      let coded = Value.coded(ensemble, maximumLeaves: PlaneLayout.maximumLeaves)
-    else { return nil }
-    targets = ensemble.targets
-    scored = ensemble.scoresEveryTarget ? [] : coded.scored
+  init?(_ source: PlanSource<Value>, level: Int32) {
+    guard let coded = source.codedSmall else { return nil }
+    targets = coded.targets
+    scored = source.ensemble.scoresEveryTarget ? [] : coded.scored
     var layout = PlaneLayout()
     for tree in coded.trees { layout.append(tree, coded.nodes(of: tree)) }
     guard layout.numberTests(columns: coded.columns), let tables = LeafTables(coded, layout.leafPlaces) else {
@@ -37,9 +39,9 @@ final class PlanePlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
         column_count: layout.columns.count, thresholds: memory.store(layout.thresholds),
         test_count: layout.thresholds.count, trees: memory.store(layout.trees), tree_count: layout.trees.count,
         tests: memory.store(layout.tests), places: memory.store(layout.places), values: memory.store(tables.values),
-        outputs: memory.store(coded.outputs), target_count: ensemble.targets)
+        outputs: memory.store(coded.outputs), target_count: coded.targets)
     ])
-    super.init(ensemble, aggregate)
+    super.init(source.ensemble, source.aggregate)
   }
 
   override var bytes: Int { memory.bytes }
@@ -57,7 +59,6 @@ final class PlanePlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
 
 /// Trees as `martlet_score_planes` takes them.
 struct PlaneLayout {
-  static let maximumLeaves = 256
   /// Tests that are made for each block of rows: 4 MiB for 512 rows.
   private static let maximumTests = 1 << 16
 

@@ -1,7 +1,8 @@
 import CKernels
 
 /// One row at a time, or eight: all nodes of a tree are decided at once by a permute and a comparison of bytes. For
-/// few rows; trees of any size, over at most 256 columns of codes.
+/// few rows, and for trees of any size: larger ones are chunks of 64 nodes. Over at most 256 columns of codes of one
+/// byte, or 128 of two.
 final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
   // `@unchecked Sendable`: as the base class says; the tables are written by `init` only.
   private let memory = PlanMemory()
@@ -12,18 +13,20 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
   override class var kind: String { "rows" }
 
   required convenience init?(_ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate) {
-    self.init(ensemble, aggregate, level: martlet_cpu_level())
+    self.init(PlanSource(ensemble, aggregate), level: martlet_cpu_level())
   }
 
-  /// `level` is the processor's that kernels may use.
-  init?(_ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate, level: Int32) {
-    guard aggregate == .sum || aggregate == .average,
-      let coded = Value.coded(ensemble, maximumLeaves: RowLayout.maximumLeaves),
-      coded.columns <= MARTLET_ROW_COLUMNS, coded.values.count < 1 << 30
-    else { return nil }
-    targets = ensemble.targets
-    scored = ensemble.scoresEveryTarget ? [] : coded.scored
-    var layout = RowLayout()
+  override class func make(_ source: PlanSource<Value>) -> TreePlan<Value>? {
+    RowPlan(source, level: martlet_cpu_level())
+  }
+
+  /// `level` is the processor's that kernels may use; codes are of one byte where they can be, or of `width`.
+  init?(_ source: PlanSource<Value>, level: Int32, width: CodeWidth? = nil) {
+    let narrow = width == .word ? nil : source.coded.flatMap { $0.columns <= MARTLET_ROW_COLUMNS ? $0 : nil }
+    guard let coded = narrow ?? source.codedWide, coded.values.count < 1 << 30 else { return nil }
+    targets = coded.targets
+    scored = source.ensemble.scoresEveryTarget ? [] : coded.scored
+    var layout = RowLayout(isWide: narrow == nil)
     var values: [Value] = []
     for tree in coded.trees {
       let places = layout.append(tree, coded.nodes(of: tree), firstValue: values.count)
@@ -42,11 +45,12 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
     plan = memory.store([
       martlet_row_plan(
         encoder: coded.encoder(memory, level: level), trees: memory.store(layout.trees),
-        tree_count: layout.trees.count, nodes: memory.store(layout.nodes), values: memory.store(values),
-        outputs: memory.store(coded.outputs), target_count: ensemble.targets, jumps: UInt32(layout.jumps),
-        is_complete: layout.trees.allSatisfy(\.is_complete))
+        tree_count: layout.trees.count, nodes: memory.store(layout.nodes + [UInt8](repeating: 0, count: 256)),
+        values: memory.store(values),
+        outputs: memory.store(coded.outputs), target_count: coded.targets, jumps: UInt32(layout.jumps),
+        is_complete: narrow != nil && layout.trees.allSatisfy(\.is_complete), is_wide: narrow == nil)
     ])
-    super.init(ensemble, aggregate)
+    super.init(source.ensemble, source.aggregate)
   }
 
   override var bytes: Int { memory.bytes }
@@ -64,32 +68,37 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
 
 /// Trees as `martlet_score_rows` takes them.
 struct RowLayout {
-  static let maximumLeaves = 1 << 24
   /// Levels and nodes that are decided at once.
   private static let depth = 6
   private static let nodesOfChunk = 64
 
+  /// Whether thresholds are of two bytes.
+  private let isWide: Bool
   private(set) var trees: [martlet_row_tree] = []
   private(set) var nodes: [UInt8] = []
   /// Doublings that reach from the first to the last node on the longest way in a chunk.
   private(set) var jumps = 1
 
+  init(isWide: Bool) {
+    self.isWide = isWide
+  }
+
   /// Appends a tree whose leaves begin at `firstValue`. Returns the places of leaves in tables of 64, or nil when its
   /// tables are its leaves in order.
   mutating func append(_ tree: CodedTree, _ tested: ArraySlice<CodedNode>, firstValue: Int) -> [Int]? {
-    let isComplete = tree.depth <= Self.depth
+    let isComplete = !isWide && tree.depth <= Self.depth
     trees.append(
       .init(
         first_node: UInt32(nodes.count), first_value: UInt32(firstValue),
         leaves: UInt32(isComplete ? 64 : tree.leaves), first_output: UInt32(tree.firstOutput),
         outputs: UInt32(tree.outputs), is_complete: isComplete))
     guard isComplete else {
-      appendChunks(Array(tested))
+      appendChunks(tested.isEmpty ? [.passing(to: ~0)] : Array(tested))
       return nil
     }
     let complete = LevelOrder(tested, leaves: tree.leaves, depth: Self.depth)
     for node in complete.nodes { nodes.append(UInt8(node.column)) }
-    for node in complete.nodes { nodes.append(node.threshold) }
+    for node in complete.nodes { nodes.append(UInt8(node.threshold)) }
     return complete.leafPlaces
   }
 
@@ -115,18 +124,22 @@ struct RowLayout {
       }
       while 1 << jumps < levels.last ?? 0 { jumps += 1 }
       let count = members.count
-      nodes.append(contentsOf: repeatElement(0, count: 4 + 12 * count))
+      let thresholdBytes = isWide ? 2 : 1
+      let bytes = 4 + (11 + thresholdBytes) * count
+      nodes.append(contentsOf: repeatElement(0, count: (bytes + 3) & ~3))
       write(Int32(count), at: start)
+      let thresholds = start + 4 + count
+      let lowPlaces = thresholds + thresholdBytes * count
       for (place, member) in members.enumerated() {
         let node = tree[Int(member)]
-        let at = start + 4 + place
-        nodes[at] = UInt8(node.column)
-        nodes[at + count] = node.threshold
+        nodes[start + 4 + place] = UInt8(node.column)
+        nodes[thresholds + thresholdBytes * place] = UInt8(truncatingIfNeeded: node.threshold)
+        if isWide { nodes[thresholds + 2 * place + 1] = UInt8(node.threshold >> 8) }
         for (side, child) in [node.low, node.high].enumerated() {
           let inside = child >= 0 ? places[child] : nil
-          nodes[at + (2 + side) * count] = UInt8(inside ?? place)
+          nodes[lowPlaces + side * count + place] = UInt8(inside ?? place)
           guard inside == nil else { continue }
-          let word = start + 4 + 4 * count + 4 * (2 * place + side)
+          let word = lowPlaces + 2 * count + 4 * (2 * place + side)
           if child < 0 { write(~child, at: word) } else { open.append((child, word)) }
         }
       }

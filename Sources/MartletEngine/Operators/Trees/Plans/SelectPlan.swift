@@ -14,16 +14,18 @@ final class SelectPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
   override class var block: Int { 64 }
 
   required convenience init?(_ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate) {
-    self.init(ensemble, aggregate, level: martlet_cpu_level())
+    self.init(PlanSource(ensemble, aggregate), level: martlet_cpu_level())
+  }
+
+  override class func make(_ source: PlanSource<Value>) -> TreePlan<Value>? {
+    SelectPlan(source, level: martlet_cpu_level())
   }
 
   /// `level` is the processor's that kernels may use.
-  init?(_ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate, level: Int32) {
-    guard aggregate == .sum || aggregate == .average,
-      let coded = Value.coded(ensemble, maximumLeaves: SelectLayout.maximumLeaves)
-    else { return nil }
-    targets = ensemble.targets
-    scored = ensemble.scoresEveryTarget ? [] : coded.scored
+  init?(_ source: PlanSource<Value>, level: Int32) {
+    guard let coded = source.codedSmall else { return nil }
+    targets = coded.targets
+    scored = source.ensemble.scoresEveryTarget ? [] : coded.scored
     var layout = SelectLayout()
     for tree in coded.trees { layout.append(tree, coded.nodes(of: tree)) }
     guard let tables = LeafTables(coded, layout.leafPlaces) else { return nil }
@@ -34,9 +36,9 @@ final class SelectPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
         tree_count: layout.trees.count, thresholds: memory.store(layout.thresholds),
         columns: memory.store(layout.columns), operands: memory.store(layout.operands),
         values: memory.store(tables.values),
-        outputs: memory.store(coded.outputs), target_count: ensemble.targets)
+        outputs: memory.store(coded.outputs), target_count: coded.targets)
     ])
-    super.init(ensemble, aggregate)
+    super.init(source.ensemble, source.aggregate)
   }
 
   override var bytes: Int { memory.bytes }
@@ -63,8 +65,6 @@ extension TreeScores {
 
 /// The nodes of trees in the order in which `martlet_select` takes them: children before parents.
 struct SelectLayout {
-  static let maximumLeaves = 256
-
   var trees: [martlet_select_tree] = []
   var thresholds: [UInt32] = []
   var columns: [UInt32] = []

@@ -18,6 +18,9 @@ class TreePlan<Value: TreeValue>: @unchecked Sendable {
   /// May keep the ensemble, but what is not needed to score should go: a plan stays as long as the model.
   required init?(_ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate) {}
 
+  /// The same, for kinds that share work with others.
+  class func make(_ source: PlanSource<Value>) -> TreePlan<Value>? { self.init(source.ensemble, source.aggregate) }
+
   /// Bytes that the plan keeps, the ensemble included if it does.
   var bytes: Int { preconditionFailure("abstract") }
 

@@ -47,8 +47,9 @@ struct TreePlanner<Value: TreeValue> {
     var kinds = Value.planKinds
     if let forced = planning.options.treePlan { kinds = kinds.filter { $0.kind == forced } + [WalkPlan<Value>.self] }
     let meter = planning.share > 0 ? TreeMeter(ensemble, aggregate, planning) : nil
+    let source = PlanSource(ensemble, aggregate)
     for (index, kind) in kinds.enumerated() {
-      guard let plan = kind.init(ensemble, aggregate) else {
+      guard let plan = kind.make(source) else {
         report.misfits.append(kind.kind)
         continue
       }
