@@ -120,7 +120,7 @@ static void make_plans(void) {
   plane_plan = (martlet_plane_plan){
       encoder, tested, FEATURES, tested_thresholds, FEATURES * CUTS, plane_trees, TREES, tests, NULL,
       leaf_of, outputs, 1};
-  row_plan = (martlet_row_plan){encoder, row_trees, TREES, nodes, leaf_of, outputs, 1, 3, true};
+  row_plan = (martlet_row_plan){encoder, row_trees, TREES, nodes, leaf_of, outputs, 1, 3, true, false};
 }
 
 static void score(int kind, const float *rows, size_t count, float *scores, void *temporary) {
@@ -131,7 +131,8 @@ static void score(int kind, const float *rows, size_t count, float *scores, void
 }
 
 int main(int argc, char **argv) {
-  static const char *kinds[] = {"rows", "select", "planes", "codes alone"}, *levels[] = {"portable", "avx2", "avx512", "avx512 bytes"};
+  static const char *kinds[] = {"rows", "select", "planes", "codes alone"};
+  static const char *levels[] = {"portable", "avx2", "avx512", "avx512 bytes"};
   static const size_t sizes[] = {1, 2, 4, 8, 16, 64, 128, 256, 512, 4096};
   const double seconds = argc > 1 ? atof(argv[1]) : 0.1;
   make_plans();
@@ -140,7 +141,8 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < 4096; i++) expected[i] = walk(pool + FEATURES * i);
   float *scores = aligned(sizeof(float) * 4096);
   void *temporary = aligned(8 << 20);
-  printf("us a row: %d trees of depth %d, %d features of %d thresholds\n%-14s%-13s", TREES, DEPTH, FEATURES, CUTS, "level", "kind");
+  printf("us a row: %d trees of depth %d, %d features of %d thresholds\n", TREES, DEPTH, FEATURES, CUTS);
+  printf("%-14s%-13s", "level", "kind");
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) printf("%8zu", sizes[s]);
   printf("\n");
   for (int level = martlet_cpu_highest(); level >= 0; level--) {

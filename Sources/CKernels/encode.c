@@ -56,21 +56,36 @@ DEFINE_SEARCH(search_float_avx2, float, TARGET_AVX2, count_float_avx2)
 DEFINE_SEARCH(search_double_avx2, double, TARGET_AVX2, count_double_avx2)
 #endif
 
-// Without vectors: halves the sorted cuts, which are the last level, by a conditional move.
-#define DEFINE_HALVING(NAME, TYPE)                                                                                     \
-  INLINED uint32_t NAME(const TYPE *cuts, uint32_t levels, uint32_t count, TYPE value) {                               \
-    for (uint32_t level = levels; level > 1; level--) cuts += 16 * ((size_t)(count >> 4 * level) + 1);                 \
-    uint32_t low = 0, length = count;                                                                                  \
-    while (length > 1) {                                                                                               \
-      const uint32_t half = length / 2;                                                                                \
-      low += half & -(uint32_t)(value >= cuts[low + half - 1]);                                                        \
-      length -= half;                                                                                                  \
-    }                                                                                                                  \
-    return low + (length == 1 && value >= cuts[low]);                                                                  \
-  }
+// Vectors of 16 bytes, which every platform has: a comparison gives -1 where it holds.
+typedef float floats __attribute__((vector_size(16)));
+typedef int32_t words __attribute__((vector_size(16)));
+typedef double doubles __attribute__((vector_size(16)));
+typedef int64_t longs __attribute__((vector_size(16)));
 
-DEFINE_HALVING(search_float_portable, float)
-DEFINE_HALVING(search_double_portable, double)
+INLINED uint32_t count_float_portable(const float *cuts, float value) {
+  const floats v = value - (floats){0};
+  floats cut;
+  words sum = {0};
+  for (int i = 0; i < 16; i += 4) {
+    __builtin_memcpy(&cut, cuts + i, sizeof cut);
+    sum += v >= cut;
+  }
+  return (uint32_t) - (sum[0] + sum[1] + sum[2] + sum[3]);
+}
+
+INLINED uint32_t count_double_portable(const double *cuts, double value) {
+  const doubles v = value - (doubles){0};
+  doubles cut;
+  longs sum = {0};
+  for (int i = 0; i < 16; i += 2) {
+    __builtin_memcpy(&cut, cuts + i, sizeof cut);
+    sum += v >= cut;
+  }
+  return (uint32_t) - (sum[0] + sum[1]);
+}
+
+DEFINE_SEARCH(search_float_portable, float, , count_float_portable)
+DEFINE_SEARCH(search_double_portable, double, , count_double_portable)
 
 INLINED uint32_t code_of(
     const martlet_encoder *encoder, const martlet_code_column *column, uint32_t rank, uint32_t cuts, bool is_missing,

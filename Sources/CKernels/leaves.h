@@ -1,4 +1,4 @@
-// The last step of the kernels for many rows: from the numbers of the leaves that 64 rows fell into to their sums.
+// The last step of the kernels for many rows: from the numbers of the leaves that rows fell into to their sums.
 
 #ifndef MARTLET_LEAVES_H
 #define MARTLET_LEAVES_H
@@ -7,17 +7,17 @@
 
 #define BLOCK 64
 
-// Each function adds, for each output of a tree, the values of the 64 leaves `leaf` to the sums of the output, which
-// begin at `sums` + target * `pitch`.
+// Each function adds, for each output of a tree, the values of the leaves `leaf` of `rows` rows, whole blocks of 64, to
+// the sums of the output, which begin at `sums` + target * `pitch`.
 
 #define DEFINE_LEAVES_PORTABLE(NAME, TYPE)                                                                             \
   INLINED void NAME(                                                                                                   \
-      const martlet_leaves *leaves, const TYPE *values, const uint32_t *outputs, const uint8_t *leaf, TYPE *sums,      \
-      size_t pitch) {                                                                                                  \
+      const martlet_leaves *leaves, const TYPE *values, const uint32_t *outputs, const uint8_t *leaf, size_t rows,  \
+      TYPE *sums, size_t pitch) {                                                                                      \
     const TYPE *table = values + leaves->first_value;                                                                  \
     for (uint32_t output = 0; output < leaves->outputs; output++, table += (size_t)1 << leaves->bits) {                \
       TYPE *sum = sums + outputs[leaves->first_output + output] * pitch;                                               \
-      for (size_t i = 0; i < BLOCK; i++) sum[i] += table[leaf[i]];                                                     \
+      for (size_t i = 0; i < rows; i++) sum[i] += table[leaf[i]];                                                     \
     }                                                                                                                  \
   }
 
@@ -26,12 +26,12 @@ DEFINE_LEAVES_PORTABLE(leaves_double_portable, double)
 
 #if defined(__x86_64__)
 INLINED TARGET_AVX2 void leaves_float_avx2(
-    const martlet_leaves *leaves, const float *values, const uint32_t *outputs, const uint8_t *leaf, float *sums,
-    size_t pitch) {
+    const martlet_leaves *leaves, const float *values, const uint32_t *outputs, const uint8_t *leaf, size_t rows,
+    float *sums, size_t pitch) {
   const float *table = values + leaves->first_value;
   for (uint32_t output = 0; output < leaves->outputs; output++, table += (size_t)1 << leaves->bits) {
     float *sum = sums + outputs[leaves->first_output + output] * pitch;
-    for (size_t i = 0; i < BLOCK; i += 8) {
+    for (size_t i = 0; i < rows; i += 8) {
       const __m256i index = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(leaf + i)));
       const __m256 value = _mm256_i32gather_ps(table, index, 4);
       _mm256_storeu_ps(sum + i, _mm256_add_ps(_mm256_loadu_ps(sum + i), value));
@@ -40,12 +40,12 @@ INLINED TARGET_AVX2 void leaves_float_avx2(
 }
 
 INLINED TARGET_AVX2 void leaves_double_avx2(
-    const martlet_leaves *leaves, const double *values, const uint32_t *outputs, const uint8_t *leaf, double *sums,
-    size_t pitch) {
+    const martlet_leaves *leaves, const double *values, const uint32_t *outputs, const uint8_t *leaf, size_t rows,
+    double *sums, size_t pitch) {
   const double *table = values + leaves->first_value;
   for (uint32_t output = 0; output < leaves->outputs; output++, table += (size_t)1 << leaves->bits) {
     double *sum = sums + outputs[leaves->first_output + output] * pitch;
-    for (size_t i = 0; i < BLOCK; i += 4) {
+    for (size_t i = 0; i < rows; i += 4) {
       const __m128i index = _mm_cvtepu8_epi32(_mm_loadu_si32(leaf + i));
       const __m256d value = _mm256_i32gather_pd(table, index, 8);
       _mm256_storeu_pd(sum + i, _mm256_add_pd(_mm256_loadu_pd(sum + i), value));
@@ -62,14 +62,14 @@ INLINED TARGET_AVX2 void leaves_double_avx2(
 #define BIT(INDEX, N) _mm512_test_epi32_mask(INDEX, _mm512_set1_epi32(1 << (N)))
 
 #define FOR_EACH_16(VALUE)                                                                                             \
-  for (size_t i = 0; i < BLOCK; i += 16) {                                                                             \
+  for (size_t i = 0; i < rows; i += 16) {                                                                             \
     const __m512i n = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(leaf + i)));                              \
     _mm512_storeu_ps(sum + i, _mm512_add_ps(_mm512_loadu_ps(sum + i), VALUE));                                         \
   }
 
 INLINED TARGET_AVX512 void leaves_float_avx512(
-    const martlet_leaves *leaves, const float *values, const uint32_t *outputs, const uint8_t *leaf, float *sums,
-    size_t pitch) {
+    const martlet_leaves *leaves, const float *values, const uint32_t *outputs, const uint8_t *leaf, size_t rows,
+    float *sums, size_t pitch) {
   const float *table = values + leaves->first_value;
   for (uint32_t output = 0; output < leaves->outputs; output++, table += (size_t)1 << leaves->bits) {
     float *sum = sums + outputs[leaves->first_output + output] * pitch;
@@ -106,14 +106,14 @@ INLINED TARGET_AVX512 void leaves_float_avx512(
 #define BIT_DOUBLE(INDEX, N) _mm512_test_epi64_mask(INDEX, _mm512_set1_epi64(1 << (N)))
 
 #define FOR_EACH_8(VALUE)                                                                                              \
-  for (size_t i = 0; i < BLOCK; i += 8) {                                                                              \
+  for (size_t i = 0; i < rows; i += 8) {                                                                              \
     const __m512i n = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(leaf + i)));                              \
     _mm512_storeu_pd(sum + i, _mm512_add_pd(_mm512_loadu_pd(sum + i), VALUE));                                         \
   }
 
 INLINED TARGET_AVX512 void leaves_double_avx512(
-    const martlet_leaves *leaves, const double *values, const uint32_t *outputs, const uint8_t *leaf, double *sums,
-    size_t pitch) {
+    const martlet_leaves *leaves, const double *values, const uint32_t *outputs, const uint8_t *leaf, size_t rows,
+    double *sums, size_t pitch) {
   const double *table = values + leaves->first_value;
   for (uint32_t output = 0; output < leaves->outputs; output++, table += (size_t)1 << leaves->bits) {
     double *sum = sums + outputs[leaves->first_output + output] * pitch;

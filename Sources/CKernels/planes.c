@@ -115,6 +115,47 @@ INLINED TARGET_AVX512 void spread_avx512(const uint64_t *planes, size_t pitch, u
 #define NAME(X) X##_avx512_8
 #include "planes_template.h"
 
+typedef uint64_t plane_of_8 __attribute__((vector_size(64)));
+
+// Planes of 8 blocks to words by block, then each 8 by 8 bits turned over by one instruction.
+INLINED TARGET_AVX512_BYTES void spread_8_blocks(const plane_of_8 *planes, unsigned count, uint8_t *leaf) {
+  __m512i p[8];
+  for (unsigned i = 0; i < 8; i++) p[i] = i < count ? (__m512i)planes[i] : _mm512_setzero_si512();
+  const __m512i turn = _mm512_set1_epi64((long long)0x8040201008040201);
+  // Byte b of plane q to byte 7 - q of word b.
+  uint8_t places[64];
+  for (int i = 0; i < 64; i++) places[i] = (uint8_t)(8 * (7 - i % 8) + i / 8);
+  const __m512i order = _mm512_loadu_si512(places);
+  __m512i pair[4][2];
+  for (int i = 0; i < 4; i++) {
+    pair[i][0] = _mm512_unpacklo_epi64(p[2 * i], p[2 * i + 1]);
+    pair[i][1] = _mm512_unpackhi_epi64(p[2 * i], p[2 * i + 1]);
+  }
+  for (int odd = 0; odd < 2; odd++) {
+    const __m512i a = _mm512_shuffle_i64x2(pair[0][odd], pair[1][odd], 0x88);
+    const __m512i b = _mm512_shuffle_i64x2(pair[0][odd], pair[1][odd], 0xdd);
+    const __m512i c = _mm512_shuffle_i64x2(pair[2][odd], pair[3][odd], 0x88);
+    const __m512i d = _mm512_shuffle_i64x2(pair[2][odd], pair[3][odd], 0xdd);
+    const __m512i words[4] = {
+        _mm512_shuffle_i64x2(a, c, 0x88), _mm512_shuffle_i64x2(b, d, 0x88), _mm512_shuffle_i64x2(a, c, 0xdd),
+        _mm512_shuffle_i64x2(b, d, 0xdd)};
+    for (int i = 0; i < 4; i++) {
+      const __m512i bits = _mm512_permutexvar_epi8(order, words[i]);
+      _mm512_storeu_si512(leaf + BLOCK * (2 * i + odd), _mm512_gf2p8affine_epi64_epi8(turn, bits, 0));
+    }
+  }
+}
+
+#define TARGET TARGET_AVX512_BYTES
+#define LEAVES_FLOAT leaves_float_avx512
+#define LEAVES_DOUBLE leaves_double_avx512
+#define TEST test_avx512
+#define SPREAD spread_avx512
+#define SPREAD_BLOCKS spread_8_blocks
+#define BLOCKS 8
+#define NAME(X) X##_avx512_bytes_8
+#include "planes_template.h"
+
 #define TARGET TARGET_AVX512
 #define LEAVES_FLOAT leaves_float_avx512
 #define LEAVES_DOUBLE leaves_double_avx512
@@ -176,9 +217,12 @@ void martlet_score_planes(
     next = (uint8_t *)(places + blocks * 2 * LEAVES);
     // Blocks behind the last row hold some codes, whose results nobody reads.
     martlet_encode_blocks(&plan->encoder, (const uint8_t *)rows + first * stride * value, stride, n, codes);
-    const int level = plan->encoder.level < MARTLET_CPU_AVX512 ? plan->encoder.level : MARTLET_CPU_AVX512;
+    int level = plan->encoder.level;
+    // Bit matrices pay for 512 rows.
+    if (level == MARTLET_CPU_AVX512_BYTES && blocks < 8) level = MARTLET_CPU_AVX512;
     switch (16 * level + (int)blocks) {
 #if defined(__x86_64__)
+      SCORE_CASE(MARTLET_CPU_AVX512_BYTES, 8, avx512_bytes_8)
       SCORE_CASE(MARTLET_CPU_AVX512, 8, avx512_8)
       SCORE_CASE(MARTLET_CPU_AVX512, 4, avx512_4)
       SCORE_CASE(MARTLET_CPU_AVX512, 2, avx512_2)

@@ -81,6 +81,24 @@ INLINED TARGET void NAME(nodes)(
   }
 }
 
+// From planes to leaf numbers, one byte for each row.
+INLINED TARGET void NAME(spread_blocks)(const PLANE *planes, unsigned count, uint8_t *leaf) {
+  const uint64_t *bits = (const uint64_t *)planes;
+  for (size_t block = 0; block < BLOCKS; block++, leaf += BLOCK) {
+    if (count == 6) {
+      SPREAD(bits + block, BLOCKS, 6, leaf);
+    } else if (count == 5) {
+      SPREAD(bits + block, BLOCKS, 5, leaf);
+    } else {
+      SPREAD(bits + block, BLOCKS, count, leaf);
+    }
+  }
+}
+
+#ifndef SPREAD_BLOCKS
+#define SPREAD_BLOCKS NAME(spread_blocks)
+#endif
+
 #define DEFINE_SCORE(SCORE, TYPE, ADD)                                                                                 \
   static TARGET void NAME(SCORE)(                                                                                      \
       const martlet_plane_plan *plan, const uint8_t *codes, uint64_t *words, uint64_t *place_words, TYPE *sums) {      \
@@ -100,18 +118,9 @@ INLINED TARGET void NAME(nodes)(
       case 6: NAME(level_6)(tests, test, planes); break;                                                               \
       default: NAME(deep)(tests, test, tree->depth == 7 ? 2 : 4, planes); break;                                       \
       }                                                                                                                \
-      const uint64_t *bits = (const uint64_t *)planes;                                                                 \
-      for (size_t block = 0; block < BLOCKS; block++) {                                                                \
-        uint8_t leaf[BLOCK] __attribute__((aligned(BLOCK)));                                                           \
-        if (tree->planes == 6) {                                                                                       \
-          SPREAD(bits + block, BLOCKS, 6, leaf);                                                                       \
-        } else if (tree->planes == 5) {                                                                                \
-          SPREAD(bits + block, BLOCKS, 5, leaf);                                                                       \
-        } else {                                                                                                       \
-          SPREAD(bits + block, BLOCKS, tree->planes, leaf);                                                            \
-        }                                                                                                              \
-        ADD(&tree->leaves, plan->values, plan->outputs, leaf, sums + BLOCK * block, BLOCK * BLOCKS);                   \
-      }                                                                                                                \
+      uint8_t leaf[BLOCK * BLOCKS] __attribute__((aligned(BLOCK)));                                                    \
+      SPREAD_BLOCKS(planes, tree->planes, leaf);                                                                       \
+      ADD(&tree->leaves, plan->values, plan->outputs, leaf, BLOCK * BLOCKS, sums, BLOCK * BLOCKS);                     \
     }                                                                                                                  \
   }
 
@@ -127,3 +136,4 @@ DEFINE_SCORE(score_double, double, LEAVES_DOUBLE)
 #undef LEAVES_DOUBLE
 #undef TEST
 #undef SPREAD
+#undef SPREAD_BLOCKS

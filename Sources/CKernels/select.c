@@ -7,6 +7,9 @@
 
 #include "leaves.h"
 
+// The most rows that go through a tree before the next one.
+#define ROWS_TOGETHER 512
+
 // Where the results of nodes begin, behind the numbers of 256 leaves.
 #define NODES (256 * BLOCK)
 
@@ -22,11 +25,8 @@ typedef uint8_t bytes __attribute__((vector_size(PORTABLE_WIDTH)));
 #define STORE(TO, VALUE) (*(bytes *)(TO) = (VALUE))
 #define FILL(BYTE) ((bytes){0} + (uint8_t)(BYTE))
 // All bits where the code is not above the threshold.
-#define TEST(FROM, THRESHOLD)                                                                                          \
-  ({                                                                                                                   \
-    const bytes t = FILL(*(const uint8_t *)(THRESHOLD));                                                               \
-    (bytes)(__builtin_elementwise_max(LOAD(FROM), t) == t);                                                            \
-  })
+#define TEST(FROM, THRESHOLD) ((bytes)(__builtin_elementwise_max(LOAD(FROM), (THRESHOLD)) == (THRESHOLD)))
+#define SPREAD(THRESHOLD) FILL(*(const uint8_t *)(THRESHOLD))
 #define PAIR(TESTED, FIRST) (FILL((FIRST) + 1) + (TESTED))
 #define PICK(TESTED, WHEN_FALSE, WHEN_TRUE, LEAVES) (((WHEN_FALSE) & (TESTED)) | ((WHEN_TRUE) & ~(TESTED)))
 #define CHOOSE(TESTED, WHEN_FALSE, WHEN_TRUE) PICK(TESTED, WHEN_FALSE, WHEN_TRUE, 0)
@@ -41,11 +41,8 @@ typedef uint8_t bytes __attribute__((vector_size(PORTABLE_WIDTH)));
 #define MASK __m256i
 #define LOAD(FROM) _mm256_loadu_si256((const __m256i *)(FROM))
 #define STORE(TO, VALUE) _mm256_storeu_si256((__m256i *)(TO), VALUE)
-#define TEST(FROM, THRESHOLD)                                                                                          \
-  ({                                                                                                                   \
-    const __m256i t = _mm256_set1_epi32((int)*(THRESHOLD));                                                            \
-    _mm256_cmpeq_epi8(_mm256_max_epu8(LOAD(FROM), t), t);                                                              \
-  })
+#define SPREAD(THRESHOLD) _mm256_set1_epi32((int)*(THRESHOLD))
+#define TEST(FROM, THRESHOLD) _mm256_cmpeq_epi8(_mm256_max_epu8(LOAD(FROM), THRESHOLD), THRESHOLD)
 #define PAIR(TESTED, FIRST) _mm256_add_epi8(_mm256_set1_epi8((char)((FIRST) + 1)), TESTED)
 #define PICK(TESTED, WHEN_FALSE, WHEN_TRUE, LEAVES) _mm256_blendv_epi8(WHEN_TRUE, WHEN_FALSE, TESTED)
 #define CHOOSE(TESTED, WHEN_FALSE, WHEN_TRUE) _mm256_blendv_epi8(WHEN_TRUE, WHEN_FALSE, TESTED)
@@ -61,7 +58,8 @@ typedef uint8_t bytes __attribute__((vector_size(PORTABLE_WIDTH)));
 #define MASK __mmask64
 #define LOAD(FROM) _mm512_loadu_si512(FROM)
 #define STORE(TO, VALUE) _mm512_storeu_si512(TO, VALUE)
-#define TEST(FROM, THRESHOLD) _mm512_cmpgt_epu8_mask(LOAD(FROM), _mm512_set1_epi32((int)*(THRESHOLD)))
+#define SPREAD(THRESHOLD) _mm512_set1_epi32((int)*(THRESHOLD))
+#define TEST(FROM, THRESHOLD) _mm512_cmpgt_epu8_mask(LOAD(FROM), THRESHOLD)
 #define PAIR(TESTED, FIRST) _mm512_maskz_mov_epi8(TESTED, _mm512_set1_epi8(1))
 #define PICK(TESTED, WHEN_FALSE, WHEN_TRUE, LEAVES)                                                                    \
   _mm512_mask_add_epi8(WHEN_FALSE, TESTED, WHEN_TRUE, _mm512_set1_epi8((char)(LEAVES)))
@@ -74,16 +72,19 @@ static size_t padded(size_t rows) { return (rows + BLOCK - 1) / BLOCK * BLOCK; }
 
 size_t martlet_select_bytes(const martlet_select_plan *plan, size_t rows) {
   const size_t value = plan->encoder.is_double ? sizeof(double) : sizeof(float);
-  return 2 * NODES + padded(rows) * (plan->encoder.column_count + plan->target_count * value);
+  const size_t together = padded(rows < ROWS_TOGETHER ? rows : ROWS_TOGETHER);
+  return 2 * NODES + together * (plan->encoder.column_count + plan->target_count * value);
 }
 
 // Temporary memory: numbers of leaves and results of nodes, codes, sums.
-#define DEFINE_SELECT(TYPE, LOAD_SUMS, STORE_SUMS, TREES)                                                              \
+#define SELECT(TYPE, LEVEL)                                                                                            \
   {                                                                                                                    \
-    TYPE *sums = (TYPE *)(codes + padded(count) * plan->encoder.column_count);                                         \
-    LOAD_SUMS(scores, count, plan->target_count, sums, padded(count));                                                 \
-    TREES(plan, codes, padded(count), results, sums);                                                                  \
-    STORE_SUMS(scores, count, plan->target_count, sums, padded(count));                                                \
+    TYPE *sums = (TYPE *)(codes + padded(n) * plan->encoder.column_count);                                             \
+    TYPE *to = (TYPE *)scores + first * plan->target_count;                                                            \
+    load_sums_##TYPE(to, n, plan->target_count, sums, padded(n));                                                      \
+    trees_##TYPE##_##LEVEL(plan, codes, padded(n), results, sums);                                                     \
+    store_sums_##TYPE(to, n, plan->target_count, sums, padded(n));                                                     \
+    continue;                                                                                                          \
   }
 
 void martlet_select(
@@ -91,20 +92,22 @@ void martlet_select(
   uint8_t *results = temporary;
   uint8_t *codes = results + 2 * NODES;
   for (size_t leaf = 0; leaf < 256; leaf++) __builtin_memset(results + BLOCK * leaf, (int)leaf, BLOCK);
-  martlet_encode_blocks(&plan->encoder, rows, stride, count, codes);
   const bool is_double = plan->encoder.is_double;
+  for (size_t first = 0; first < count; first += ROWS_TOGETHER) {
+    const size_t n = count - first < ROWS_TOGETHER ? count - first : ROWS_TOGETHER;
+    const size_t value = is_double ? sizeof(double) : sizeof(float);
+    martlet_encode_blocks(&plan->encoder, (const uint8_t *)rows + first * stride * value, stride, n, codes);
 #if defined(__x86_64__)
-  if (plan->encoder.level >= MARTLET_CPU_AVX512) {
-    if (is_double) DEFINE_SELECT(double, load_sums_double, store_sums_double, trees_double_avx512)
-    else DEFINE_SELECT(float, load_sums_float, store_sums_float, trees_float_avx512)
-    return;
-  }
-  if (plan->encoder.level == MARTLET_CPU_AVX2) {
-    if (is_double) DEFINE_SELECT(double, load_sums_double, store_sums_double, trees_double_avx2)
-    else DEFINE_SELECT(float, load_sums_float, store_sums_float, trees_float_avx2)
-    return;
-  }
+    if (plan->encoder.level >= MARTLET_CPU_AVX512) {
+      if (is_double) SELECT(double, avx512)
+      SELECT(float, avx512)
+    }
+    if (plan->encoder.level == MARTLET_CPU_AVX2) {
+      if (is_double) SELECT(double, avx2)
+      SELECT(float, avx2)
+    }
 #endif
-  if (is_double) DEFINE_SELECT(double, load_sums_double, store_sums_double, trees_double_portable)
-  else DEFINE_SELECT(float, load_sums_float, store_sums_float, trees_float_portable)
+    if (is_double) SELECT(double, portable)
+    SELECT(float, portable)
+  }
 }

@@ -1,23 +1,35 @@
 // The trees of `select.c` for one width of vectors, which the file that includes this defines.
 //
-// Each level of a complete tree is a function of its own: helpers that call themselves would not be inlined. `first` is
-// the number of the sub-tree's first leaf, a constant after inlining.
+// Each level of a complete tree is a function of its own: helpers that call themselves would not be inlined. Two
+// vectors of rows, `step` bytes of codes apart, go together where `parts` is 2, so that they share the loads of a node.
+// `first` is the number of the first leaf of the sub-tree. After inlining both are constants.
 
-INLINED TARGET VECTOR NAME(level_1)(
-    const uint8_t *codes, const uint32_t *thresholds, const uint32_t *columns, const unsigned first) {
+INLINED TARGET void NAME(level_1)(
+    const uint8_t *codes, size_t step, const uint32_t *thresholds, const uint32_t *columns, const unsigned parts,
+    const unsigned first, VECTOR *values) {
   (void)first;
-  const MASK test = TEST(codes + columns[0], thresholds);
-  return PAIR(test, first);
+  const VECTOR threshold = SPREAD(thresholds);
+  const uint8_t *from = codes + columns[0];
+  for (unsigned i = 0; i < parts; i++) {
+    const MASK test = TEST(from + i * step, threshold);
+    values[i] = PAIR(test, first);
+  }
 }
 
 #define DEFINE_LEVEL(LEVEL, CHILD, LEAVES)                                                                             \
-  INLINED TARGET VECTOR NAME(LEVEL)(                                                                                   \
-      const uint8_t *codes, const uint32_t *thresholds, const uint32_t *columns, const unsigned first) {               \
+  INLINED TARGET void NAME(LEVEL)(                                                                                     \
+      const uint8_t *codes, size_t step, const uint32_t *thresholds, const uint32_t *columns, const unsigned parts,    \
+      const unsigned first, VECTOR *values) {                                                                          \
     const size_t nodes = (LEAVES)-1;                                                                                   \
-    const VECTOR low = NAME(CHILD)(codes, thresholds, columns, first);                                                 \
-    const VECTOR high = NAME(CHILD)(codes, thresholds + nodes, columns + nodes, first + (LEAVES));                     \
-    const MASK test = TEST(codes + columns[2 * nodes], thresholds + 2 * nodes);                                        \
-    return PICK(test, low, high, LEAVES);                                                                              \
+    VECTOR low[2], high[2];                                                                                            \
+    NAME(CHILD)(codes, step, thresholds, columns, parts, first, low);                                                  \
+    NAME(CHILD)(codes, step, thresholds + nodes, columns + nodes, parts, first + (LEAVES), high);                      \
+    const VECTOR threshold = SPREAD(thresholds + 2 * nodes);                                                           \
+    const uint8_t *from = codes + columns[2 * nodes];                                                                  \
+    for (unsigned i = 0; i < parts; i++) {                                                                             \
+      const MASK test = TEST(from + i * step, threshold);                                                              \
+      values[i] = PICK(test, low[i], high[i], LEAVES);                                                                 \
+    }                                                                                                                  \
   }
 
 DEFINE_LEVEL(level_2, level_1, 2)
@@ -29,67 +41,92 @@ DEFINE_LEVEL(level_6, level_5, 32)
 #undef DEFINE_LEVEL
 
 // Depths 7 and 8: sub-trees of depth 6 one after the other, then the nodes above them.
-INLINED TARGET VECTOR NAME(deep)(
-    const uint8_t *codes, const uint32_t *thresholds, const uint32_t *columns, const unsigned parts) {
-  VECTOR part[4];
-  for (unsigned i = 0; i < parts; i++) {
-    const VECTOR value = NAME(level_6)(codes, thresholds, columns, 0);
-    part[i] = SHIFTED(value, 64 * i);
+INLINED TARGET void NAME(deep)(
+    const uint8_t *codes, size_t step, const uint32_t *thresholds, const uint32_t *columns, const unsigned parts,
+    const unsigned trees, VECTOR *values) {
+  VECTOR part[4][2];
+  for (unsigned i = 0; i < trees; i++) {
+    NAME(level_6)(codes, step, thresholds, columns, parts, 0, part[i]);
+    for (unsigned j = 0; j < parts; j++) part[i][j] = SHIFTED(part[i][j], 64 * i);
     thresholds += 63;
     columns += 63;
   }
-  for (unsigned i = 0; i < parts; i += 2) {
-    const MASK test = TEST(codes + columns[0], thresholds);
-    part[i / 2] = PICK(test, part[i], part[i + 1], 64);
-    thresholds += 1;
-    columns += 1;
+  for (unsigned leaves = 64; trees * 64 > leaves; leaves *= 2) {
+    for (unsigned i = 0; i < trees * 64 / leaves; i += 2) {
+      const VECTOR threshold = SPREAD(thresholds);
+      for (unsigned j = 0; j < parts; j++) {
+        const MASK test = TEST(codes + columns[0] + j * step, threshold);
+        part[i / 2][j] = PICK(test, part[i][j], part[i + 1][j], leaves);
+      }
+      thresholds += 1;
+      columns += 1;
+    }
   }
-  if (parts == 2) return part[0];
-  const MASK test = TEST(codes + columns[0], thresholds);
-  return PICK(test, part[0], part[1], 128);
+  for (unsigned j = 0; j < parts; j++) values[j] = part[0][j];
 }
 
 // Any shape: operands of a node are leaves or nodes before it.
 INLINED TARGET VECTOR NAME(nodes)(
-    const martlet_select_plan *plan, const martlet_select_tree *tree, const uint8_t *codes, uint8_t *results) {
-  const uint32_t *thresholds = plan->thresholds + tree->first_node, *columns = plan->columns + tree->first_node;
-  const uint16_t *operands = plan->operands + tree->first_operand;
+    const uint8_t *codes, const uint32_t *thresholds, const uint32_t *columns, const uint16_t *operands,
+    const uint32_t count, uint8_t *results) {
   uint8_t *to = results + NODES;
   VECTOR value = LOAD(results);
-  for (uint32_t node = 0; node < tree->nodes; node++, operands += 2, to += BLOCK) {
-    const MASK test = TEST(codes + columns[node], thresholds + node);
+  for (uint32_t node = 0; node < count; node++, operands += 2, to += BLOCK) {
+    const MASK test = TEST(codes + columns[node], SPREAD(thresholds + node));
     value = CHOOSE(test, LOAD(results + operands[0]), LOAD(results + operands[1]));
     STORE(to, value);
   }
   return value;
 }
 
+// All rows, two vectors together and the last one alone; `leaf` takes the numbers of their leaves.
+#define FOR_EACH_ROWS(CALL, ...)                                                                                       \
+  {                                                                                                                    \
+    VECTOR value[2];                                                                                                   \
+    size_t row = 0;                                                                                                    \
+    for (; row + 2 * WIDTH <= rows; row += 2 * WIDTH) {                                                                \
+      CALL(codes + row / BLOCK * block_bytes + row % BLOCK, step, thresholds, columns, 2, __VA_ARGS__, value);         \
+      STORE(leaf + row, value[0]);                                                                                     \
+      STORE(leaf + row + WIDTH, value[1]);                                                                             \
+    }                                                                                                                  \
+    for (; row < rows; row += WIDTH) {                                                                                 \
+      CALL(codes + row / BLOCK * block_bytes + row % BLOCK, step, thresholds, columns, 1, __VA_ARGS__, value);         \
+      STORE(leaf + row, value[0]);                                                                                     \
+    }                                                                                                                  \
+    break;                                                                                                             \
+  }
+
+static TARGET void NAME(find_leaves)(
+    const martlet_select_plan *plan, const martlet_select_tree *tree, const uint8_t *codes, size_t rows,
+    uint8_t *results, uint8_t *leaf) {
+  const size_t block_bytes = BLOCK * plan->encoder.column_count, step = WIDTH < BLOCK ? WIDTH : block_bytes;
+  const uint32_t *thresholds = plan->thresholds + tree->first_node, *columns = plan->columns + tree->first_node;
+  switch (tree->depth) {
+  case 1: FOR_EACH_ROWS(NAME(level_1), 0)
+  case 2: FOR_EACH_ROWS(NAME(level_2), 0)
+  case 3: FOR_EACH_ROWS(NAME(level_3), 0)
+  case 4: FOR_EACH_ROWS(NAME(level_4), 0)
+  case 5: FOR_EACH_ROWS(NAME(level_5), 0)
+  case 6: FOR_EACH_ROWS(NAME(level_6), 0)
+  case 7: FOR_EACH_ROWS(NAME(deep), 2)
+  case 8: FOR_EACH_ROWS(NAME(deep), 4)
+  default:
+    for (size_t row = 0; row < rows; row += WIDTH) {
+      const uint8_t *from = codes + row / BLOCK * block_bytes + row % BLOCK;
+      const uint16_t *operands = plan->operands + tree->first_operand;
+      STORE(leaf + row, NAME(nodes)(from, thresholds, columns, operands, tree->nodes, results));
+    }
+  }
+}
+
 #define DEFINE_TREES(TREES, TYPE, ADD)                                                                                 \
   static TARGET void NAME(TREES)(                                                                                      \
       const martlet_select_plan *plan, const uint8_t *codes, size_t rows, uint8_t *results, TYPE *sums) {              \
-    const size_t block_bytes = BLOCK * plan->encoder.column_count;                                                     \
+    uint8_t leaf[ROWS_TOGETHER] __attribute__((aligned(BLOCK)));                                                       \
     for (size_t index = 0; index < plan->tree_count; index++) {                                                        \
       const martlet_select_tree *tree = plan->trees + index;                                                           \
-      const uint32_t *thresholds = plan->thresholds + tree->first_node, *columns = plan->columns + tree->first_node;   \
-      const uint8_t *from = codes;                                                                                     \
-      for (size_t row = 0; row < rows; row += BLOCK, from += block_bytes) {                                            \
-        uint8_t leaf[BLOCK] __attribute__((aligned(BLOCK)));                                                           \
-        for (size_t part = 0; part < BLOCK; part += WIDTH) {                                                           \
-          VECTOR value;                                                                                                \
-          switch (tree->depth) {                                                                                       \
-          case 0: value = NAME(nodes)(plan, tree, from + part, results); break;                                        \
-          case 1: value = NAME(level_1)(from + part, thresholds, columns, 0); break;                                   \
-          case 2: value = NAME(level_2)(from + part, thresholds, columns, 0); break;                                   \
-          case 3: value = NAME(level_3)(from + part, thresholds, columns, 0); break;                                   \
-          case 4: value = NAME(level_4)(from + part, thresholds, columns, 0); break;                                   \
-          case 5: value = NAME(level_5)(from + part, thresholds, columns, 0); break;                                   \
-          case 6: value = NAME(level_6)(from + part, thresholds, columns, 0); break;                                   \
-          default: value = NAME(deep)(from + part, thresholds, columns, tree->depth == 7 ? 2 : 4); break;              \
-          }                                                                                                            \
-          STORE(leaf + part, value);                                                                                   \
-        }                                                                                                              \
-        NAME(ADD)(&tree->leaves, plan->values, plan->outputs, leaf, sums + row, rows);                                 \
-      }                                                                                                                \
+      NAME(find_leaves)(plan, tree, codes, rows, results, leaf);                                                       \
+      NAME(ADD)(&tree->leaves, plan->values, plan->outputs, leaf, rows, sums, rows);                                   \
     }                                                                                                                  \
   }
 
@@ -97,6 +134,7 @@ DEFINE_TREES(trees_float, float, leaves_float)
 DEFINE_TREES(trees_double, double, leaves_double)
 
 #undef DEFINE_TREES
+#undef FOR_EACH_ROWS
 #undef NAME
 #undef TARGET
 #undef WIDTH
@@ -105,6 +143,7 @@ DEFINE_TREES(trees_double, double, leaves_double)
 #undef LOAD
 #undef STORE
 #undef FILL
+#undef SPREAD
 #undef TEST
 #undef PAIR
 #undef PICK

@@ -72,7 +72,7 @@ struct CodedFeature<Value: TreeValue> {
 
   /// The place of an ordered column among those of this feature.
   mutating func place(segment: Int, missingIsHigh: Bool) -> Int {
-    if orderedPlaces.isEmpty { orderedPlaces = [Int32](repeating: -1, count: 2 * (cuts.count / segment + 1)) }
+    if orderedPlaces.isEmpty { orderedPlaces = [Int32](repeating: -1, count: 2 * (cuts.count / self.segment + 1)) }
     let index = 2 * segment + (missingIsHigh ? 1 : 0)
     if orderedPlaces[index] < 0 {
       orderedPlaces[index] = Int32(columns.count)
