@@ -1,5 +1,6 @@
-// Times the kernels of tree ensembles, encoding included, on rows that no cache and no branch predictor knows:
-// TREES complete trees of depth 6 over FEATURES features with 255 thresholds each, in single precision.
+// Times the kernels of tree ensembles, encoding included, on rows that no cache and no branch predictor knows: 500
+// trees over 28 features with 255 thresholds each, in single precision; complete ones of depth 6, and ones of 31 leaves
+// grown leaf by leaf.
 //
 // Usage: kernels [seconds a figure]. Every kernel's sums are compared with a walk through the trees first.
 
@@ -11,16 +12,27 @@
 
 #include "CKernels.h"
 
-enum { TREES = 500, FEATURES = 28, CUTS = 255, DEPTH = 6, NODES = 63, POOL = 1 << 18 };
+enum { TREES = 500, FEATURES = 28, CUTS = 255, MOST_NODES = 63, POOL = 1 << 18 };
+
+// Children are nodes, or complements of leaves. Nodes come before their children, the lower child first.
+typedef struct {
+  uint8_t column, threshold;
+  int low, high;
+} node;
+
+typedef struct {
+  node nodes[MOST_NODES];
+  int count, depth;
+  float leaves[64];
+} tree;
 
 static float cuts[FEATURES][CUTS];
-static uint8_t column_of[TREES][64], threshold_of[TREES][64];
-static float leaf_of[TREES][64];
+static tree trees[TREES];
 
 static void *aligned(size_t bytes) {
   void *memory = NULL;
-  if (posix_memalign(&memory, 64, bytes + 64) != 0) abort();
-  memset(memory, 0, bytes + 64);
+  if (posix_memalign(&memory, 64, bytes + 256) != 0) abort();
+  memset(memory, 0, bytes + 256);
   return memory;
 }
 
@@ -46,13 +58,30 @@ static int compare(const void *a, const void *b) {
 
 static float walk(const float *row) {
   float sum = 0;
-  for (int tree = 0; tree < TREES; tree++) {
-    int node = 1;
-    for (int level = 0; level < DEPTH; level++)
-      node = 2 * node + (row[column_of[tree][node]] >= cuts[column_of[tree][node]][threshold_of[tree][node]]);
-    sum += leaf_of[tree][node - 64];
+  for (int index = 0; index < TREES; index++) {
+    int place = 0;
+    while (place >= 0) {
+      const node *at = trees[index].nodes + place;
+      place = row[at->column] >= cuts[at->column][at->threshold] ? at->high : at->low;
+    }
+    sum += trees[index].leaves[~place];
   }
   return sum;
+}
+
+// Appends a sub-tree of `leaves` leaves and returns its place.
+static int grow(tree *to, int leaves, int *next_leaf, int depth, int is_complete) {
+  if (depth > to->depth) to->depth = depth;
+  if (leaves == 1) return ~(*next_leaf)++;
+  const int place = to->count++;
+  to->nodes[place].column = (uint8_t)(number() % FEATURES);
+  to->nodes[place].threshold = (uint8_t)(number() % CUTS);
+  // All sizes are equally likely when it is always a random leaf that is split.
+  const int low = is_complete ? leaves / 2 : 1 + (int)(number() % (uint32_t)(leaves - 1));
+  const int child = grow(to, low, next_leaf, depth + 1, is_complete);
+  to->nodes[place].low = child;
+  to->nodes[place].high = grow(to, leaves - low, next_leaf, depth + 1, is_complete);
+  return place;
 }
 
 static martlet_encoder encoder;
@@ -63,64 +92,142 @@ static martlet_row_plan row_plan;
 static uint32_t *thresholds, *columns, *tests;
 static size_t placed;
 
-// Children before parents.
-static void place(int tree, int node) {
-  if (node >= 64) return;
-  place(tree, 2 * node);
-  place(tree, 2 * node + 1);
-  thresholds[placed] = threshold_of[tree][node] * 0x01010101u;
-  columns[placed] = 64u * column_of[tree][node];
-  tests[placed++] = (uint32_t)column_of[tree][node] * CUTS + threshold_of[tree][node];
+static void place_node(const node *at) {
+  thresholds[placed] = at->threshold * 0x01010101u;
+  columns[placed] = 64u * at->column;
+  tests[placed++] = (uint32_t)at->column * CUTS + at->threshold;
 }
 
-static void make_plans(void) {
+static void place_children_first(const tree *of, int place) {
+  if (place < 0) return;
+  place_children_first(of, of->nodes[place].low);
+  place_children_first(of, of->nodes[place].high);
+  place_node(of->nodes + place);
+}
+
+static void make_encoder(void) {
   martlet_coded_feature *features = aligned(FEATURES * sizeof *features);
   martlet_code_column *codes = aligned(FEATURES * sizeof *codes);
   float *levels = aligned(FEATURES * 272 * sizeof *levels);
   for (uint32_t f = 0; f < FEATURES; f++) {
     for (int i = 0; i < CUTS; i++) cuts[f][i] = fraction();
     qsort(cuts[f], CUTS, sizeof(float), compare);
-    for (int i = 0; i < 16; i++) levels[272 * f + i] = i < 15 ? cuts[f][16 * i + 15] : NAN;
-    for (int i = 0; i < 256; i++) levels[272 * f + 16 + i] = i < CUTS ? cuts[f][i] : NAN;
+    for (int i = 0; i < 16; i++) levels[272 * f + (uint32_t)i] = i < 15 ? cuts[f][16 * i + 15] : NAN;
+    for (int i = 0; i < 256; i++) levels[272 * f + 16 + (uint32_t)i] = i < CUTS ? cuts[f][i] : NAN;
     features[f] = (martlet_coded_feature){f, CUTS, 2, 272 * f, f, 1, true};
     codes[f] = (martlet_code_column){0, UINT32_MAX, 0};
   }
   encoder = (martlet_encoder){features, codes, levels, NULL, FEATURES, FEATURES, false, martlet_cpu_level()};
+}
 
-  thresholds = aligned(TREES * NODES * 4), columns = aligned(TREES * NODES * 4), tests = aligned(TREES * NODES * 4);
+static void write_word(uint8_t *to, int32_t word) { memcpy(to, &word, sizeof word); }
+
+// A complete tree of depth 6 level by level.
+static void place_levels(const tree *of, int place, int level_order, uint8_t *nodes) {
+  if (place < 0) return;
+  nodes[level_order] = of->nodes[place].column;
+  nodes[64 + level_order] = of->nodes[place].threshold;
+  place_levels(of, of->nodes[place].low, 2 * level_order, nodes);
+  place_levels(of, of->nodes[place].high, 2 * level_order + 1, nodes);
+}
+
+// A large chunk of all nodes of a tree; the place of a node is the same in both.
+static size_t place_chunk(const tree *of, uint8_t *chunk) {
+  for (int i = 0; i < of->count; i++) {
+    const node *at = of->nodes + i;
+    chunk[i] = at->column;
+    chunk[64 + i] = at->threshold;
+    chunk[128 + i] = (uint8_t)(at->low < 0 ? i : at->low);
+    chunk[192 + i] = (uint8_t)(at->high < 0 ? i : at->high);
+    if (at->low < 0) write_word(chunk + 256 + 8 * i, ~at->low);
+    if (at->high < 0) write_word(chunk + 260 + 8 * i, ~at->high);
+  }
+  return (size_t)(256 + 8 * of->count + 63) & ~(size_t)63;
+}
+
+// How many levels of nodes are below a node, itself included.
+static int height(const tree *of, int place) {
+  if (place < 0) return 0;
+  const int low = height(of, of->nodes[place].low), high = height(of, of->nodes[place].high);
+  return 1 + (low > high ? low : high);
+}
+
+static void make_plans(int is_complete) {
+  const uint32_t leaves_of_tree = is_complete ? 64 : 31;
+  const uint32_t bits = is_complete ? 6 : 5;
+  thresholds = aligned(TREES * MOST_NODES * 4);
+  columns = aligned(TREES * MOST_NODES * 4);
+  tests = aligned(TREES * MOST_NODES * 4);
+  placed = 0;
   martlet_select_tree *select_trees = aligned(TREES * sizeof *select_trees);
   martlet_plane_tree *plane_trees = aligned(TREES * sizeof *plane_trees);
   martlet_row_tree *row_trees = aligned(TREES * sizeof *row_trees);
-  uint8_t *nodes = aligned(TREES * 128);
+  uint8_t *nodes = aligned(TREES * 1024);
   uint32_t *outputs = aligned(TREES * 4);
-  for (uint32_t tree = 0; tree < TREES; tree++) {
-    for (int node = 0; node < 64; node++) {
-      column_of[tree][node] = (uint8_t)(number() % FEATURES);
-      threshold_of[tree][node] = (uint8_t)(number() % CUTS);
-      leaf_of[tree][node] = fraction() - 0.5f;
+  uint16_t *operands = aligned(TREES * MOST_NODES * 4), *places = aligned(TREES * MOST_NODES * 4);
+  uint32_t *plane_tests = aligned(TREES * MOST_NODES * 4);
+  float *values = aligned(TREES * 64 * sizeof *values), *row_values = aligned(TREES * 64 * sizeof *values);
+  size_t node_bytes = 0, depth = 0;
+  for (uint32_t index = 0; index < TREES; index++) {
+    tree *of = trees + index;
+    int next_leaf = 0;
+    memset(of, 0, sizeof *of);
+    grow(of, (int)leaves_of_tree, &next_leaf, 0, is_complete);
+    if ((size_t)of->depth > depth) depth = (size_t)of->depth;
+    for (uint32_t leaf = 0; leaf < 64; leaf++) of->leaves[leaf] = fraction() - 0.5f;
+    memcpy(values + (index << bits), of->leaves, sizeof(float) << bits);
+    memcpy(row_values + leaves_of_tree * index, of->leaves, sizeof(float) * leaves_of_tree);
+    const uint32_t first = (uint32_t)placed, count = (uint32_t)of->count;
+    const martlet_leaves leaves = {index << bits, index, 1, bits};
+    if (is_complete) {
+      place_children_first(of, 0);
+      memcpy(plane_tests + first, tests + first, count * 4);
+      select_trees[index] = (martlet_select_tree){leaves, 6, count, first, 0};
+      plane_trees[index] = (martlet_plane_tree){leaves, 6, count, first, 0, 6};
+      place_levels(of, 0, 1, nodes + node_bytes);
+      nodes[node_bytes] = nodes[node_bytes + 1];
+      nodes[node_bytes + 64] = nodes[node_bytes + 65];
+    } else {
+      // The lowest first, so that a node seldom waits for the one right before it.
+      int index_of[MOST_NODES], next = 0;
+      for (int level = 1; level <= of->depth; level++)
+        for (int i = 0; i < of->count; i++)
+          if (height(of, i) == level) {
+            const node *at = of->nodes + i;
+            uint16_t *to = operands + 2 * (first + (uint32_t)next);
+            to[0] = (uint16_t)(64 * (at->low < 0 ? ~at->low : 256 + index_of[at->low]));
+            to[1] = (uint16_t)(64 * (at->high < 0 ? ~at->high : 256 + index_of[at->high]));
+            index_of[i] = next++;
+            place_node(at);
+          }
+      for (uint32_t i = 0; i < count; i++) {
+        const node *at = of->nodes + i;
+        plane_tests[first + i] = tests[first + (uint32_t)index_of[i]];
+        places[2 * (first + i)] = (uint16_t)(at->low < 0 ? 256 + ~at->low : at->low);
+        places[2 * (first + i) + 1] = (uint16_t)(at->high < 0 ? 256 + ~at->high : at->high);
+      }
+      select_trees[index] = (martlet_select_tree){leaves, 0, count, first, 2 * first};
+      plane_trees[index] = (martlet_plane_tree){leaves, 0, count, first, 2 * first, 5};
     }
-    place((int)tree, 1);
-    const martlet_leaves leaves = {64 * tree, tree, 1, 6};
-    select_trees[tree] = (martlet_select_tree){leaves, DEPTH, NODES, NODES * tree, 0};
-    plane_trees[tree] = (martlet_plane_tree){leaves, DEPTH, NODES, NODES * tree, 0, DEPTH};
-    row_trees[tree] = (martlet_row_tree){128 * tree, 64 * tree, 64, tree, 1, true};
-    memcpy(nodes + 128 * tree, column_of[tree], 64);
-    memcpy(nodes + 128 * tree + 64, threshold_of[tree], 64);
-    nodes[128 * tree] = column_of[tree][1];
-    nodes[128 * tree + 64] = threshold_of[tree][1];
+    const uint32_t first_node = (uint32_t)(is_complete ? node_bytes : node_bytes / 2);
+    row_trees[index] = (martlet_row_tree){
+        first_node, leaves_of_tree * index, leaves_of_tree, index, 1, is_complete};
+    node_bytes += is_complete ? 128 : place_chunk(of, nodes + node_bytes);
   }
   martlet_tested_column *tested = aligned(FEATURES * sizeof *tested);
   uint8_t *tested_thresholds = aligned(FEATURES * CUTS);
   for (uint32_t f = 0; f < FEATURES; f++) {
     tested[f] = (martlet_tested_column){64 * f, CUTS * f, CUTS};
-    for (int i = 0; i < CUTS; i++) tested_thresholds[CUTS * f + (uint32_t)i] = (uint8_t)i;
+    for (uint32_t i = 0; i < CUTS; i++) tested_thresholds[CUTS * f + i] = (uint8_t)i;
   }
+  uint32_t jumps = 3;
+  while ((1u << jumps) + 1 < depth) jumps++;
   select_plan = (martlet_select_plan){
-      encoder, select_trees, TREES, thresholds, columns, NULL, leaf_of, outputs, 1};
+      encoder, select_trees, TREES, thresholds, columns, operands, 31, values, outputs, 1};
   plane_plan = (martlet_plane_plan){
-      encoder, tested, FEATURES, tested_thresholds, FEATURES * CUTS, plane_trees, TREES, tests, NULL,
-      leaf_of, outputs, 1};
-  row_plan = (martlet_row_plan){encoder, row_trees, TREES, nodes, leaf_of, outputs, 1, 3, true, false};
+      encoder, tested, FEATURES, tested_thresholds, FEATURES * CUTS, plane_trees, TREES, plane_tests, places,
+      values, outputs, 1};
+  row_plan = (martlet_row_plan){encoder, row_trees, TREES, nodes, row_values, outputs, 1, jumps, is_complete, false};
 }
 
 static void score(int kind, const float *rows, size_t count, float *scores, void *temporary) {
@@ -130,55 +237,65 @@ static void score(int kind, const float *rows, size_t count, float *scores, void
   if (kind == 3) martlet_encode_blocks(&encoder, rows, FEATURES, count, temporary);
 }
 
+static const size_t sizes[] = {1, 2, 4, 8, 16, 64, 128, 256, 512, 4096};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+// Microseconds a row, the best of five rounds.
+static double measure(int kind, size_t size, const float *pool, float *scores, void *temporary, double seconds) {
+  static size_t at;
+  double best = INFINITY;
+  for (int round = 0; round < 5; round++) {
+    size_t rows = 0;
+    const double start = now();
+    double end;
+    do {
+      for (int i = 0; i < 8; i++) {
+        if (at + size > POOL) at = 0;
+        score(kind, pool + at * FEATURES, size, scores, temporary);
+        at += size;
+        rows += size;
+      }
+      end = now();
+    } while (end - start < seconds / 5);
+    if ((end - start) / (double)rows < best) best = (end - start) / (double)rows;
+  }
+  return 1e6 * best;
+}
+
 int main(int argc, char **argv) {
   static const char *kinds[] = {"rows", "select", "planes", "codes alone"};
   static const char *levels[] = {"portable", "avx2", "avx512", "avx512 bytes"};
-  static const size_t sizes[] = {1, 2, 4, 8, 16, 64, 128, 256, 512, 4096};
   const double seconds = argc > 1 ? atof(argv[1]) : 0.1;
-  make_plans();
+  make_encoder();
   float *pool = aligned(sizeof(float) * POOL * FEATURES), *expected = aligned(sizeof(float) * 4096);
   for (size_t i = 0; i < (size_t)POOL * FEATURES; i++) pool[i] = fraction();
-  for (size_t i = 0; i < 4096; i++) expected[i] = walk(pool + FEATURES * i);
   float *scores = aligned(sizeof(float) * 4096);
-  void *temporary = aligned(8 << 20);
-  printf("us a row: %d trees of depth %d, %d features of %d thresholds\n", TREES, DEPTH, FEATURES, CUTS);
-  printf("%-14s%-13s", "level", "kind");
-  for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) printf("%8zu", sizes[s]);
-  printf("\n");
-  for (int level = martlet_cpu_highest(); level >= 0; level--) {
-    encoder.level = level;
-    row_plan.encoder = select_plan.encoder = plane_plan.encoder = encoder;
-    for (int kind = 0; kind < 4; kind++) {
-      printf("%-14s%-13s", levels[level], kinds[kind]);
-      for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-        const size_t size = sizes[s];
-        memset(scores, 0, sizeof(float) * size);
-        score(kind, pool, size, scores, temporary);
-        if (kind < 3 && memcmp(scores, expected, sizeof(float) * size) != 0) {
-          printf("\n%s: wrong sums of %zu rows\n", kinds[kind], size);
-          return 1;
+  void *temporary = aligned(32 << 20);
+  for (int is_complete = 1; is_complete >= 0; is_complete--) {
+    make_plans(is_complete);
+    for (size_t i = 0; i < 4096; i++) expected[i] = walk(pool + FEATURES * i);
+    printf("us a row: %d trees %s, %d features of %d thresholds\n", TREES,
+           is_complete ? "of depth 6" : "of 31 leaves", FEATURES, CUTS);
+    printf("%-14s%-13s", "level", "kind");
+    for (size_t s = 0; s < SIZES; s++) printf("%8zu", sizes[s]);
+    printf("\n");
+    for (int level = martlet_cpu_highest(); level >= 0; level--) {
+      encoder.level = level;
+      row_plan.encoder = select_plan.encoder = plane_plan.encoder = encoder;
+      for (int kind = 0; kind < (is_complete ? 4 : 3); kind++) {
+        printf("%-14s%-13s", levels[level], kinds[kind]);
+        for (size_t s = 0; s < SIZES; s++) {
+          memset(scores, 0, sizeof(float) * sizes[s]);
+          score(kind, pool, sizes[s], scores, temporary);
+          if (kind < 3 && memcmp(scores, expected, sizeof(float) * sizes[s]) != 0) {
+            printf("\n%s: wrong sums of %zu rows\n", kinds[kind], sizes[s]);
+            return 1;
+          }
+          printf("%8.4f", measure(kind, sizes[s], pool, scores, temporary, seconds));
+          fflush(stdout);
         }
-        double best = INFINITY;
-        size_t at = 0;
-        for (int round = 0; round < 5; round++) {
-          size_t rows = 0;
-          const double start = now();
-          double end;
-          do {
-            for (int i = 0; i < 8; i++) {
-              if (at + size > POOL) at = 0;
-              score(kind, pool + at * FEATURES, size, scores, temporary);
-              at += size;
-              rows += size;
-            }
-            end = now();
-          } while (end - start < seconds / 5);
-          if ((end - start) / (double)rows < best) best = (end - start) / (double)rows;
-        }
-        printf("%8.4f", 1e6 * best);
-        fflush(stdout);
+        printf("\n");
       }
-      printf("\n");
     }
   }
   return 0;

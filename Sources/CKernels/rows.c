@@ -27,19 +27,28 @@ size_t martlet_score_rows_bytes(const martlet_row_plan *plan, size_t rows) {
   return codes * row_bytes(plan) + 8 * sizeof(double) * plan->target_count;
 }
 
+// The columns of a chunk; `room` takes how many bytes of each kind there are.
+INLINED const uint8_t *chunk_at(const martlet_row_plan *plan, uint32_t link, uint32_t *room) {
+  const uint8_t *chunk = plan->nodes + 4 * (size_t)(link >> 1);
+  *room = 64;
+  if ((link & 1) == 0) return chunk;
+  __builtin_memcpy(room, chunk, sizeof *room);
+  return chunk + 4;
+}
+
 // Without permutes: node by node on codes.
 INLINED uint32_t leaf_by_walk(
     const martlet_row_plan *plan, const martlet_row_tree *tree, const uint8_t *row, const bool is_wide) {
-  const uint8_t *nodes = plan->nodes + tree->first_node;
   if (!is_wide && tree->is_complete) {
+    const uint8_t *nodes = plan->nodes + tree->first_node;
     uint32_t node = 1;
     for (int level = 0; level < 6; level++) node = 2 * node + (row[nodes[node]] > nodes[64 + node]);
     return node - 64;
   }
+  uint32_t link = tree->first_node;
   for (;;) {
     uint32_t n;
-    __builtin_memcpy(&n, nodes, sizeof n);
-    const uint8_t *columns = nodes + 4, *thresholds = columns + n;
+    const uint8_t *columns = chunk_at(plan, link, &n), *thresholds = columns + n;
     const uint8_t *low = thresholds + (is_wide ? 2 * (size_t)n : n), *high = low + n;
     uint32_t node = 0, is_high;
     for (;;) {
@@ -58,7 +67,7 @@ INLINED uint32_t leaf_by_walk(
     int32_t exit;
     __builtin_memcpy(&exit, high + n + 4 * (2 * (size_t)node + is_high), sizeof exit);
     if (exit >= 0) return (uint32_t)exit;
-    nodes = plan->nodes + 4 * (size_t)~exit;
+    link = (uint32_t)~exit;
   }
 }
 
@@ -124,8 +133,8 @@ INLINED TARGET_AVX512_BYTES uint64_t decide_wide(
 INLINED TARGET_AVX512_BYTES uint32_t leaf_of(
     const martlet_row_plan *plan, const martlet_row_tree *tree, const __m512i *codes, const unsigned registers,
     const bool is_complete, const bool is_wide, __m512i low, __m512i high) {
-  const uint8_t *nodes = plan->nodes + tree->first_node;
   if (is_complete || (!is_wide && tree->is_complete)) {
+    const uint8_t *nodes = plan->nodes + tree->first_node;
     const __m512i code = codes_of(codes, registers, _mm512_loadu_si512(nodes));
     const __mmask64 test = _mm512_cmpgt_epu8_mask(code, _mm512_loadu_si512(nodes + 64));
     __m512i next = _mm512_mask_mov_epi8(low, test, high);
@@ -135,10 +144,10 @@ INLINED TARGET_AVX512_BYTES uint32_t leaf_of(
     const uint32_t node = (uint8_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(next));
     return 2 * node + (uint32_t)(_cvtmask64_u64(test) >> node & 1) - 64;
   }
+  uint32_t link = tree->first_node;
   for (;;) {
     uint32_t n;
-    __builtin_memcpy(&n, nodes, sizeof n);
-    nodes += 4;
+    const uint8_t *nodes = chunk_at(plan, link, &n);
     const uint8_t *low_places = nodes + (is_wide ? 3 : 2) * (size_t)n;
     uint64_t test;
     if (is_wide) {
@@ -150,13 +159,16 @@ INLINED TARGET_AVX512_BYTES uint32_t leaf_of(
     }
     __m512i next = _mm512_mask_mov_epi8(
         _mm512_loadu_si512(low_places), _cvtu64_mask64(test), _mm512_loadu_si512(low_places + n));
-    for (uint32_t jump = 0; jump < plan->jumps; jump++) next = _mm512_permutexvar_epi8(next, next);
+    for (int jump = 0; jump < 3; jump++) next = _mm512_permutexvar_epi8(next, next);
+    if (plan->jumps > 3) next = _mm512_permutexvar_epi8(next, next);
+    if (plan->jumps > 4) next = _mm512_permutexvar_epi8(next, next);
+    if (plan->jumps > 5) next = _mm512_permutexvar_epi8(next, next);
     const uint32_t node = (uint8_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(next)) & 63;
     const uint32_t way = 2 * node + (uint32_t)(test >> node & 1);
     int32_t exit;
     __builtin_memcpy(&exit, low_places + 2 * (size_t)n + 4 * (size_t)way, sizeof exit);
     if (exit >= 0) return (uint32_t)exit;
-    nodes = plan->nodes + 4 * (size_t)~exit;
+    link = (uint32_t)~exit;
   }
 }
 

@@ -10,8 +10,10 @@
 // The most rows that go through a tree before the next one.
 #define ROWS_TOGETHER 512
 
-// Where the results of nodes begin, behind the numbers of 256 leaves.
+// Where the results of nodes begin, behind the numbers of 256 leaves; and where all that begins once more, for the
+// second of two vectors of rows that go together.
 #define NODES (256 * BLOCK)
+#define PART_RESULTS (2 * NODES)
 
 #define PORTABLE_WIDTH 16
 typedef uint8_t bytes __attribute__((vector_size(PORTABLE_WIDTH)));
@@ -73,7 +75,7 @@ static size_t padded(size_t rows) { return (rows + BLOCK - 1) / BLOCK * BLOCK; }
 size_t martlet_select_bytes(const martlet_select_plan *plan, size_t rows) {
   const size_t value = plan->encoder.is_double ? sizeof(double) : sizeof(float);
   const size_t together = padded(rows < ROWS_TOGETHER ? rows : ROWS_TOGETHER);
-  return 2 * NODES + together * (plan->encoder.column_count + plan->target_count * value);
+  return 2 * PART_RESULTS + together * (plan->encoder.column_count + plan->target_count * value);
 }
 
 // Temporary memory: numbers of leaves and results of nodes, codes, sums.
@@ -90,8 +92,11 @@ size_t martlet_select_bytes(const martlet_select_plan *plan, size_t rows) {
 void martlet_select(
     const martlet_select_plan *plan, const void *rows, size_t stride, size_t count, void *scores, void *temporary) {
   uint8_t *results = temporary;
-  uint8_t *codes = results + 2 * NODES;
-  for (size_t leaf = 0; leaf < 256; leaf++) __builtin_memset(results + BLOCK * leaf, (int)leaf, BLOCK);
+  uint8_t *codes = results + 2 * PART_RESULTS;
+  for (uint32_t leaf = 0; leaf < plan->operand_leaves; leaf++) {
+    __builtin_memset(results + BLOCK * leaf, (int)leaf, BLOCK);
+    __builtin_memset(results + PART_RESULTS + BLOCK * leaf, (int)leaf, BLOCK);
+  }
   const bool is_double = plan->encoder.is_double;
   for (size_t first = 0; first < count; first += ROWS_TOGETHER) {
     const size_t n = count - first < ROWS_TOGETHER ? count - first : ROWS_TOGETHER;

@@ -66,17 +66,20 @@ INLINED TARGET void NAME(deep)(
 }
 
 // Any shape: operands of a node are leaves or nodes before it.
-INLINED TARGET VECTOR NAME(nodes)(
-    const uint8_t *codes, const uint32_t *thresholds, const uint32_t *columns, const uint16_t *operands,
-    const uint32_t count, uint8_t *results) {
+INLINED TARGET void NAME(nodes)(
+    const uint8_t *codes, size_t step, const uint32_t *thresholds, const uint32_t *columns, const unsigned parts,
+    const uint16_t *operands, const uint32_t count, uint8_t *results, VECTOR *values) {
   uint8_t *to = results + NODES;
-  VECTOR value = LOAD(results);
+  for (unsigned i = 0; i < parts; i++) values[i] = LOAD(results);
   for (uint32_t node = 0; node < count; node++, operands += 2, to += BLOCK) {
-    const MASK test = TEST(codes + columns[node], SPREAD(thresholds + node));
-    value = CHOOSE(test, LOAD(results + operands[0]), LOAD(results + operands[1]));
-    STORE(to, value);
+    const VECTOR threshold = SPREAD(thresholds + node);
+    const uint8_t *from = codes + columns[node], *low = results + operands[0], *high = results + operands[1];
+    for (unsigned i = 0; i < parts; i++) {
+      const MASK test = TEST(from + i * step, threshold);
+      values[i] = CHOOSE(test, LOAD(low + i * PART_RESULTS), LOAD(high + i * PART_RESULTS));
+      STORE(to + i * PART_RESULTS, values[i]);
+    }
   }
-  return value;
 }
 
 // All rows, two vectors together and the last one alone; `leaf` takes the numbers of their leaves.
@@ -110,12 +113,7 @@ static TARGET void NAME(find_leaves)(
   case 6: FOR_EACH_ROWS(NAME(level_6), 0)
   case 7: FOR_EACH_ROWS(NAME(deep), 2)
   case 8: FOR_EACH_ROWS(NAME(deep), 4)
-  default:
-    for (size_t row = 0; row < rows; row += WIDTH) {
-      const uint8_t *from = codes + row / BLOCK * block_bytes + row % BLOCK;
-      const uint16_t *operands = plan->operands + tree->first_operand;
-      STORE(leaf + row, NAME(nodes)(from, thresholds, columns, operands, tree->nodes, results));
-    }
+  default: FOR_EACH_ROWS(NAME(nodes), plan->operands + tree->first_operand, tree->nodes, results)
   }
 }
 

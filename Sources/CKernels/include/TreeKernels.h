@@ -113,6 +113,8 @@ typedef struct {
   /// Two for each node with operands, when false and when true: 64 times the number of a leaf, or 64 times 256 more
   /// than the index of the node.
   const uint16_t *operands;
+  /// The most leaves of a tree whose nodes have operands.
+  uint32_t operand_leaves;
   const void *values;
   const uint32_t *outputs;
   size_t target_count;
@@ -127,7 +129,7 @@ void martlet_select(
 
 /// A tree for one row at a time.
 typedef struct {
-  /// Offset in `nodes` of a complete tree of depth 6, or of the first chunk.
+  /// Offset in `nodes` of a complete tree of depth 6, or the link to the first chunk.
   uint32_t first_node;
   /// Index in `values`: leaves of the first output, then of the second.
   uint32_t first_value;
@@ -142,10 +144,12 @@ typedef struct {
 ///
 /// A complete tree is 64 columns and 64 thresholds, of one byte each, of nodes 1 to 63 in the order of levels, with
 /// the root again as node 0; its leaves are 64. Other trees are chunks of n nodes, at most 64, the first being the
-/// root: a word with n, then n columns, n thresholds, and n places each of nodes when low and when high, where a node
-/// that leads out of the chunk names itself; then 2 n words: where a node leads out when low and when high, the number
-/// of a leaf or the complement of the offset of another chunk in words. Thresholds are of two bytes where codes are,
-/// all else of one.
+/// root: n columns, n thresholds, and n places each of nodes when low and when high, where a node that leads out of the
+/// chunk names itself; then 2 n words: where a node leads out when low and when high, the number of a leaf or the
+/// complement of a link to another chunk. Thresholds are of two bytes where codes are, all else of one.
+///
+/// A link is twice the offset in words. In a large chunk there is room for 64 of each kind of byte and it is aligned
+/// to 64; a small one, whose link is odd, begins with a word that is n.
 typedef struct {
   martlet_encoder encoder;
   const martlet_row_tree *trees;
@@ -155,7 +159,7 @@ typedef struct {
   const void *values;
   const uint32_t *outputs;
   size_t target_count;
-  /// 2 to this power is at least the longest way between two nodes of a chunk.
+  /// 2 to this power is at least the longest way between two nodes of a chunk; 3 to 6.
   uint32_t jumps;
   /// Whether all trees are complete.
   bool is_complete;

@@ -77,7 +77,7 @@ struct RowLayout {
   private(set) var trees: [martlet_row_tree] = []
   private(set) var nodes: [UInt8] = []
   /// Doublings that reach from the first to the last node on the longest way in a chunk.
-  private(set) var jumps = 1
+  private(set) var jumps = 3
 
   init(isWide: Bool) {
     self.isWide = isWide
@@ -87,9 +87,10 @@ struct RowLayout {
   /// tables are its leaves in order.
   mutating func append(_ tree: CodedTree, _ tested: ArraySlice<CodedNode>, firstValue: Int) -> [Int]? {
     let isComplete = !isWide && tree.depth <= Self.depth
+    align()
     trees.append(
       .init(
-        first_node: UInt32(nodes.count), first_value: UInt32(firstValue),
+        first_node: UInt32(isComplete ? nodes.count : nodes.count / 2), first_value: UInt32(firstValue),
         leaves: UInt32(isComplete ? 64 : tree.leaves), first_output: UInt32(tree.firstOutput),
         outputs: UInt32(tree.outputs), is_complete: isComplete))
     guard isComplete else {
@@ -102,45 +103,71 @@ struct RowLayout {
     return complete.leafPlaces
   }
 
+  /// The next chunk or tree begins at a multiple of 64 bytes.
+  private mutating func align() {
+    nodes.append(contentsOf: repeatElement(0, count: (nodes.count + 63) & ~63 - nodes.count))
+  }
+
   private mutating func appendChunks(_ tree: [CodedNode]) {
     /// Chunks to come: their root, and where the word stands that leads to them.
     var open: [(root: Int32, word: Int)] = [(0, -1)]
     while let next = open.popLast() {
-      let start = nodes.count
-      if next.word >= 0 { write(~Int32(start / 4), at: next.word) }
-      // The uppermost nodes, so that the ways in the chunk are short.
-      var members = [next.root]
-      var levels = [0]
-      var places: [Int32: Int] = [next.root: 0]
-      var index = 0
-      while index < members.count {
-        for child in [tree[Int(members[index])].low, tree[Int(members[index])].high]
-        where child >= 0 && members.count < Self.nodesOfChunk {
-          places[child] = members.count
-          members.append(child)
-          levels.append(levels[index] + 1)
-        }
-        index += 1
+      let members = chunk(tree, next.root)
+      // The first is large whatever its size, so that trees of one chunk are all of the same kind.
+      let isLarge = next.word < 0 || members.count > Self.nodesOfChunk / 4
+      if isLarge { align() }
+      if next.word >= 0 { write(~Int32(nodes.count / 2 | (isLarge ? 0 : 1)), at: next.word) }
+      append(tree, members, isLarge: isLarge, &open)
+    }
+  }
+
+  /// The uppermost nodes from `root` on, so that the ways in a chunk are short.
+  private mutating func chunk(_ tree: [CodedNode], _ root: Int32) -> [Int32] {
+    var members = [root]
+    var levels = [0]
+    var index = 0
+    while index < members.count {
+      for child in [tree[Int(members[index])].low, tree[Int(members[index])].high]
+      where child >= 0 && members.count < Self.nodesOfChunk {
+        members.append(child)
+        levels.append(levels[index] + 1)
       }
-      while 1 << jumps < levels.last ?? 0 { jumps += 1 }
-      let count = members.count
-      let thresholdBytes = isWide ? 2 : 1
-      let bytes = 4 + (11 + thresholdBytes) * count
-      nodes.append(contentsOf: repeatElement(0, count: (bytes + 3) & ~3))
-      write(Int32(count), at: start)
-      let thresholds = start + 4 + count
-      let lowPlaces = thresholds + thresholdBytes * count
-      for (place, member) in members.enumerated() {
-        let node = tree[Int(member)]
-        nodes[start + 4 + place] = UInt8(node.column)
-        nodes[thresholds + thresholdBytes * place] = UInt8(truncatingIfNeeded: node.threshold)
-        if isWide { nodes[thresholds + 2 * place + 1] = UInt8(node.threshold >> 8) }
-        for (side, child) in [node.low, node.high].enumerated() {
-          let inside = child >= 0 ? places[child] : nil
-          nodes[lowPlaces + side * count + place] = UInt8(inside ?? place)
-          guard inside == nil else { continue }
-          let word = lowPlaces + 2 * count + 4 * (2 * place + side)
-          if child < 0 { write(~child, at: word) } else { open.append((child, word)) }
+      index += 1
+    }
+    while 1 << jumps < levels.last ?? 0 { jumps += 1 }
+    return members
+  }
+
+  private mutating func append(
+    _ tree: [CodedNode], _ members: [Int32], isLarge: Bool, _ open: inout [(root: Int32, word: Int)]
+  ) {
+    let room = isLarge ? Self.nodesOfChunk : members.count
+    let columns = nodes.count + (isLarge ? 0 : 4)
+    let thresholds = columns + room
+    let lowPlaces = thresholds + (isWide ? 2 : 1) * room
+    let exits = lowPlaces + 2 * room
+    nodes.append(contentsOf: repeatElement(0, count: (exits + 8 * members.count + 3) & ~3 - nodes.count))
+    if !isLarge { write(Int32(room), at: columns - 4) }
+    // Children of members come in the order of their parents.
+    var nextPlace = 1
+    for (place, member) in members.enumerated() {
+      let node = tree[Int(member)]
+      nodes[columns + place] = UInt8(node.column)
+      if isWide {
+        nodes[thresholds + 2 * place] = UInt8(truncatingIfNeeded: node.threshold)
+        nodes[thresholds + 2 * place + 1] = UInt8(node.threshold >> 8)
+      } else {
+        nodes[thresholds + place] = UInt8(node.threshold)
+      }
+      for (side, child) in [node.low, node.high].enumerated() {
+        let isInside = child >= 0 && nextPlace < members.count
+        nodes[lowPlaces + side * room + place] = UInt8(isInside ? nextPlace : place)
+        if isInside {
+          nextPlace += 1
+        } else if child < 0 {
+          write(~child, at: exits + 4 * (2 * place + side))
+        } else {
+          open.append((child, exits + 4 * (2 * place + side)))
         }
       }
     }

@@ -35,7 +35,7 @@ final class SelectPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
         encoder: coded.encoder(memory, level: level), trees: memory.store(layout.trees),
         tree_count: layout.trees.count, thresholds: memory.store(layout.thresholds),
         columns: memory.store(layout.columns), operands: memory.store(layout.operands),
-        values: memory.store(tables.values),
+        operand_leaves: UInt32(layout.operandLeaves), values: memory.store(tables.values),
         outputs: memory.store(coded.outputs), target_count: coded.targets)
     ])
     super.init(source.ensemble, source.aggregate)
@@ -69,6 +69,8 @@ struct SelectLayout {
   var thresholds: [UInt32] = []
   var columns: [UInt32] = []
   var operands: [UInt16] = []
+  /// The most leaves of a tree whose nodes have operands; one with none is a leaf.
+  var operandLeaves = 0
   /// For each tree the place of each leaf in its table.
   var leafPlaces: [[Int]] = []
 
@@ -89,14 +91,28 @@ struct SelectLayout {
       leafPlaces.append(complete.leafPlaces)
       return
     }
-    // In reverse, so that a child's result is there before its parent asks for it.
-    for node in nodes.reversed() {
+    operandLeaves = max(operandLeaves, tree.leaves)
+    let order = Self.lowestFirst(nodes)
+    var indices = [Int](repeating: 0, count: nodes.count)
+    for (index, place) in order.enumerated() {
+      let node = nodes[nodes.startIndex + place]
+      indices[place] = index
       append(node)
       for child in [node.low, node.high] {
-        operands.append(UInt16(64 * (child < 0 ? Int(~child) : 256 + nodes.count - 1 - Int(child))))
+        operands.append(UInt16(64 * (child < 0 ? Int(~child) : 256 + indices[Int(child)])))
       }
     }
     leafPlaces.append(Array(0..<tree.leaves))
+  }
+
+  /// Places of nodes by the levels below them: children before parents, and seldom right before, so that a node does
+  /// not wait for what was just written.
+  private static func lowestFirst(_ nodes: ArraySlice<CodedNode>) -> [Int] {
+    var heights = [Int](repeating: 0, count: nodes.count)
+    for (place, node) in nodes.enumerated().reversed() {
+      heights[place] = 1 + max(node.low < 0 ? 0 : heights[Int(node.low)], node.high < 0 ? 0 : heights[Int(node.high)])
+    }
+    return heights.indices.sorted { (heights[$0], $0) < (heights[$1], $1) }
   }
 
   private mutating func append(_ node: CodedNode) {
