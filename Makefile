@@ -3,7 +3,7 @@
 #   SWIFT   how to call the Swift toolchain (default: swift)
 #   COUNT   how many streams `make fuzz` makes (default: 1000000)
 #   MINUTES how long `make fuzz-loaders` takes for each loader (default: 15)
-#   MODELS  how many models of each library `make prove-native` compares (default: 100000)
+#   MODELS  how many models `make prove-engine`, and of each library `make prove-native`, compares (default: 100000)
 #   QUICK   anything: `make bench-engine` measures a part of its cases, in a few rounds
 #   PREFIX  where `make deploy` installs (default: /opt/martlet)
 
@@ -70,6 +70,15 @@ bench-allocations: ## Count the server's allocations per call for every form of 
 	$(SWIFT) build -c release --product martlet
 	$(MAKE) --no-print-directory -C Benchmarks
 	Benchmarks/allocations
+
+bench-kernels: ## Time the vector kernels of tree ensembles alone, for each level of this processor
+	$(MAKE) --no-print-directory -C Benchmarks .build/kernels
+	Benchmarks/.build/kernels
+
+prove-engine: ## Compare every tree kernel in every variant with the walk on 100,000 random models; MODELS=… for fewer
+	scripts/setup --quiet build
+	MARTLET_PROVE_MODELS=$(MODELS) $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-prove \
+	  --filter CodedPlanTests
 
 protos: ## Write the protobuf-c code of Protos/ into Sources/CProtos
 	scripts/setup --quiet build
