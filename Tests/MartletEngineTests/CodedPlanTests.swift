@@ -29,7 +29,9 @@ struct CodedPlanTests {
     for level in Self.levels {
       if let plan = SelectPlan(source, level: level) { plans.append(("select \(level)", plan)) }
       if let plan = RowPlan(source, level: level) { plans.append(("rows \(level)", plan)) }
-      if let plan = RowPlan(source, level: level, width: .word) { plans.append(("wide rows \(level)", plan)) }
+      if let plan = RowPlan(source, level: level, width: .word) {
+        plans.append(("wide rows \(level)", plan))
+      }
       if let plan = PlanePlan(source, level: level) { plans.append(("planes \(level)", plan)) }
     }
     return plans
@@ -61,12 +63,23 @@ struct CodedPlanTests {
   private func compare<Value: TreeValue>(
     _ made: RandomEnsemble<Value>, counts: [Int], label: String, _ random: inout SplitMix
   ) -> Set<String> {
-    let ensemble = made.ensemble
+    let stride = max(1, made.ensemble.features + Int.random(in: 0...3, using: &random))
+    return compare(made.ensemble, counts: counts, stride: stride, label: label, &random) {
+      count, random in
+      made.rows(count, stride: stride, hasMissing: random.chance(0.6), &random)
+    }
+  }
+
+  @discardableResult
+  private func compare<Value: TreeValue>(
+    _ ensemble: TreeEnsemble<Value>, counts: [Int], stride: Int, label: String,
+    _ random: inout SplitMix,
+    rows make: (_ count: Int, _ random: inout SplitMix) -> [Value]
+  ) -> Set<String> {
     let plans = plans(ensemble, .sum)
-    let stride = max(1, ensemble.features + Int.random(in: 0...3, using: &random))
     let starts = (0..<ensemble.targets).map { _ in Value(Float.random(in: -2...2, using: &random)) }
     for count in counts {
-      let rows = made.rows(count, stride: stride, hasMissing: random.chance(0.6), &random)
+      let rows = make(count, &random)
       let expected = collect(ensemble, count: count) { scores in
         ensemble.aggregate(.sum, rows, stride: stride, count: count, into: scores, startsAt: starts)
       }
@@ -80,12 +93,19 @@ struct CodedPlanTests {
         defer { temporary.deallocate() }
         temporary.initializeMemory(as: UInt8.self, repeating: 0xa5)
         let actual = collect(ensemble, count: count) { scores in
-          for place in 0..<(count * ensemble.targets) { scores.values[place] = starts[place % ensemble.targets] }
-          plan.add(input, stride: stride, count: count, to: scores, temporary: temporary.baseAddress!)
+          for place in 0..<(count * ensemble.targets) {
+            scores.values[place] = starts[place % ensemble.targets]
+          }
+          plan.add(
+            input, stride: stride, count: count, to: scores, temporary: temporary.baseAddress!)
         }
-        #expect(temporary[bytes...].allSatisfy { $0 == 0xa5 }, "\(label), \(name): wrote behind its memory")
+        #expect(
+          temporary[bytes...].allSatisfy { $0 == 0xa5 },
+          "\(label), \(name): wrote behind its memory")
         if let place = expected.indices.first(where: { expected[$0] != actual[$0] }) {
-          Issue.record("\(label), \(name), \(count) rows: \(actual[place]) at \(place), expected \(expected[place])")
+          Issue.record(
+            "\(label), \(name), \(count) rows: \(actual[place]) at \(place), expected \(expected[place])"
+          )
         }
       }
     }
@@ -103,7 +123,9 @@ struct CodedPlanTests {
     return shape
   }
 
-  @Test("every kind gives the bits of the walk in every variant of this processor", arguments: 0..<parts)
+  @Test(
+    "every kind gives the bits of the walk in every variant of this processor", arguments: 0..<parts
+  )
   func bits(part: Int) {
     var random = SplitMix(UInt64(truncatingIfNeeded: Self.seed &* 1_000_003 &+ part))
     var taken: Set<String> = []
@@ -111,16 +133,148 @@ struct CodedPlanTests {
       let shape = Self.shape(&random)
       let label = "seed \(Self.seed), part \(part), ensemble \(index): \(shape)"
       let counts = [
-        1, Int.random(in: 2...9, using: &random), [63, 64, 65, 130, 300, 513].randomElement(using: &random)!,
+        1, Int.random(in: 2...9, using: &random),
+        [63, 64, 65, 130, 300, 513].randomElement(using: &random)!,
       ]
       if index.isMultiple(of: 2) {
-        taken.formUnion(compare(RandomEnsemble<Float>(shape, &random), counts: counts, label: label, &random))
+        taken.formUnion(
+          compare(RandomEnsemble<Float>(shape, &random), counts: counts, label: label, &random))
       } else {
-        taken.formUnion(compare(RandomEnsemble<Double>(shape, &random), counts: counts, label: label, &random))
+        taken.formUnion(
+          compare(RandomEnsemble<Double>(shape, &random), counts: counts, label: label, &random))
       }
     }
     for level in Self.levels {
-      for kind in ["select", "rows", "wide rows", "planes"] { #expect(taken.contains("\(kind) \(level)")) }
+      for kind in ["select", "rows", "wide rows", "planes"] {
+        #expect(taken.contains("\(kind) \(level)"))
+      }
     }
+  }
+
+  /// One tree of one node for each test, over one feature; the leaves of different trees differ.
+  private func ensemble<Value: TreeValue>(
+    _ tests: [(BranchMode, Value, Bool)], sets: [MemberSet<Value>] = []
+  ) throws -> TreeEnsemble<Value> {
+    var builder = TreeEnsembleBuilder<Value>()
+    builder.sets = sets
+    for (mode, value, tracksTrue) in tests {
+      let root = UInt32(builder.sources.count)
+      builder.roots.append(root)
+      builder.sources.append(
+        .init(
+          mode: mode, feature: 0, tracksTrue: tracksTrue, value: value, whenTrue: root + 1,
+          whenFalse: root + 2))
+      for leaf in 1...2 as ClosedRange<UInt32> {
+        builder.sources.append(
+          .init(mode: .leaf, feature: 0, tracksTrue: false, value: 0, whenTrue: 0, whenFalse: 0))
+        builder.leaves.append(
+          .init(node: root + leaf, target: 0, value: Value(root) + Value(leaf) / 8))
+      }
+    }
+    return try builder.build(targets: 1)
+  }
+
+  /// A value, its neighbours, and numbers near it.
+  private func around<Value: TreeValue>(_ values: [Value]) -> [Value] {
+    [.nan, .infinity, -.infinity, 0, -0.0, .leastNonzeroMagnitude, -.leastNonzeroMagnitude]
+      + values.flatMap { [$0, $0.nextUp, $0.nextDown, -$0, $0 + 1, $0 - 1, $0 + 0.5, $0 - 0.5] }
+  }
+
+  private func compareTests<Value: TreeValue>(
+    _ modes: [BranchMode], _ values: [Value], sets: [MemberSet<Value>] = [], near: [Value],
+    label: String
+  ) throws {
+    var random = SplitMix(5)
+    let tests = modes.flatMap { mode in values.flatMap { [(mode, $0, false), (mode, $0, true)] } }
+    let rows = around(near)
+    // All tests together, and each alone: its feature has no other cuts then.
+    for tests in [tests] + tests.map({ [$0] }) {
+      let taken = compare(
+        try ensemble(tests, sets: sets), counts: [rows.count], stride: 1,
+        label: "\(label) \(tests)", &random
+      ) { _, _ in rows }
+      #expect(taken.count == plans(try ensemble(tests, sets: sets), .sum).count && !taken.isEmpty)
+    }
+  }
+
+  @Test(
+    "every mode decides as the walk at zeros of both signs, infinities, missing values and the smallest numbers"
+  )
+  func oddThresholds() throws {
+    let modes: [BranchMode] = [.lessOrEqual, .less, .greaterOrEqual, .greater, .equal, .notEqual]
+    let floats: [Float] = [
+      0, -0.0, .infinity, -.infinity, .nan, .greatestFiniteMagnitude, -.greatestFiniteMagnitude,
+      .leastNonzeroMagnitude,
+      -.leastNonzeroMagnitude, 1, 1.5,
+    ]
+    try compareTests(modes, floats, near: floats, label: "float")
+    try compareTests(
+      modes, floats.map { Double($0) }, near: floats.map { Double($0) }, label: "double")
+  }
+
+  @Test("sets take the same values on codes: negative, huge and fractional members, and categories")
+  func sets() throws {
+    func compare<Value: TreeValue>(_: Value.Type) throws {
+      let sets: [MemberSet<Value>] = [
+        MemberSet([]), MemberSet([0]), MemberSet([1, 3, 30]), MemberSet([0, 31]),
+        MemberSet([-3, 40, 41, 43]),
+        MemberSet([0.5, 40]), MemberSet([-.infinity, .infinity]), MemberSet([0x1p62, -0x1p62, 7]),
+        MemberSet([-0x1p63, 5]), MemberSet(categories: [], zeroFromBelow: false),
+        MemberSet(categories: [0, 2, 5], zeroFromBelow: true),
+        MemberSet(categories: [0, 2, 5], zeroFromBelow: false),
+        MemberSet(categories: [.min, .max, 1 << 24 + 1, 1 << 53 + 1, -1], zeroFromBelow: true),
+      ]
+      try compareTests(
+        [.member], sets.indices.map { Value($0) }, sets: sets,
+        near: [0, 1, 2, 3, 5, 7, 30, 31, 40, 42, 43, 0x1p24, 0x1p53, 0x1p62, 0x1p63, 0.5],
+        label: "\(Value.self)")
+    }
+    try compare(Float.self)
+    try compare(Double.self)
+  }
+
+  @Test("a chain of tests for equality that lead to one sub-tree is one test on codes")
+  func chains() throws {
+    var builder = TreeEnsembleBuilder<Float>()
+    let leaf = TreeEnsembleBuilder<Float>.Source(
+      mode: .leaf, feature: 0, tracksTrue: false, value: 0, whenTrue: 0, whenFalse: 0)
+    for index in 0..<20 as Range<UInt32> {
+      builder.sources.append(
+        .init(
+          mode: .equal, feature: 3, tracksTrue: false, value: Float(index * 3), whenTrue: 20,
+          whenFalse: index + 1))
+    }
+    builder.sources[19].whenFalse = 21
+    builder.sources += [leaf, leaf]
+    builder.roots = [0]
+    builder.leaves = [.init(node: 20, target: 0, value: 1), .init(node: 21, target: 0, value: 2)]
+    let ensemble = try builder.build(targets: 1)
+    let coded = try #require(Float.coded(ensemble, .byte))
+    #expect(coded.nodes.count == 1 && coded.columns == 1 && coded.values == [2, 1])
+    var random = SplitMix(6)
+    compare(ensemble, counts: [70], stride: 4, label: "chain", &random) { count, random in
+      (0..<(4 * count)).map { _ in Float(Int.random(in: -2...62, using: &random)) }
+    }
+  }
+
+  @Test(
+    "more cuts than two bytes count, or leaves with weights for different targets, are left to other kinds"
+  )
+  func misfits() throws {
+    let many = (0..<65_536).map { (BranchMode.less, Float($0), false) }
+    #expect(
+      Float.coded(try ensemble(many), .byte) == nil && Float.coded(try ensemble(many), .word) == nil
+    )
+    let most = try ensemble(Array(many.dropLast()))
+    #expect(Float.coded(most, .byte)?.columns == 257 && Float.coded(most, .word)?.columns == 1)
+    var builder = TreeEnsembleBuilder<Float>()
+    builder.sources = [
+      .init(mode: .less, feature: 0, tracksTrue: false, value: 1, whenTrue: 1, whenFalse: 2),
+      .init(mode: .leaf, feature: 0, tracksTrue: false, value: 0, whenTrue: 0, whenFalse: 0),
+      .init(mode: .leaf, feature: 0, tracksTrue: false, value: 0, whenTrue: 0, whenFalse: 0),
+    ]
+    builder.roots = [0]
+    builder.leaves = [.init(node: 1, target: 0, value: 1), .init(node: 2, target: 1, value: 1)]
+    #expect(Float.coded(try builder.build(targets: 2), .byte) == nil)
   }
 }

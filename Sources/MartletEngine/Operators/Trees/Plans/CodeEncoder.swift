@@ -2,7 +2,7 @@ import CKernels
 
 extension CodedTrees {
   /// The tables by which kernels turn values into codes.
-  func encoder(_ memory: PlanMemory, level: Int32) -> martlet_encoder {
+  func encoder(_ tables: KernelTables, level: Int32) -> martlet_encoder {
     var coded: [martlet_coded_feature] = []
     var columns: [martlet_code_column] = []
     var cuts: [Value] = []
@@ -32,8 +32,8 @@ extension CodedTrees {
           columns: UInt32(columns.count - firstColumn), is_plain: feature.isPlain))
     }
     return martlet_encoder(
-      features: memory.store(coded), columns: memory.store(columns), cuts: memory.store(cuts),
-      lookups: memory.store(lookups), feature_count: coded.count, column_count: columns.count,
+      features: tables.store(coded), columns: tables.store(columns), cuts: tables.store(cuts),
+      lookups: tables.store(lookups), feature_count: coded.count, column_count: columns.count,
       is_double: Value.self == Double.self, level: level)
   }
 

@@ -4,7 +4,7 @@ import CKernels
 /// children's leaf numbers. For large batches; trees of at most 256 leaves.
 final class PlanePlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
   // `@unchecked Sendable`: as the base class says; the tables are written by `init` only.
-  private let memory = PlanMemory()
+  private let tables = KernelTables()
   private let plan: UnsafePointer<martlet_plane_plan>
   private let targets: Int
   private let scored: [Int]
@@ -29,22 +29,22 @@ final class PlanePlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
     scored = source.ensemble.scoresEveryTarget ? [] : coded.scored
     var layout = PlaneLayout()
     for tree in coded.trees { layout.append(tree, coded.nodes(of: tree)) }
-    guard layout.numberTests(columns: coded.columns), let tables = LeafTables(coded, layout.leafPlaces) else {
+    guard layout.numberTests(columns: coded.columns), let leafTables = LeafTables(coded, layout.leafPlaces) else {
       return nil
     }
-    for index in layout.trees.indices { layout.trees[index].leaves = tables.leaves[index] }
-    plan = memory.store([
+    for index in layout.trees.indices { layout.trees[index].leaves = leafTables.leaves[index] }
+    plan = tables.store([
       martlet_plane_plan(
-        encoder: coded.encoder(memory, level: level), columns: memory.store(layout.columns),
-        column_count: layout.columns.count, thresholds: memory.store(layout.thresholds),
-        test_count: layout.thresholds.count, trees: memory.store(layout.trees), tree_count: layout.trees.count,
-        tests: memory.store(layout.tests), places: memory.store(layout.places), values: memory.store(tables.values),
-        outputs: memory.store(coded.outputs), target_count: coded.targets)
+        encoder: coded.encoder(tables, level: level), columns: tables.store(layout.columns),
+        column_count: layout.columns.count, thresholds: tables.store(layout.thresholds),
+        test_count: layout.thresholds.count, trees: tables.store(layout.trees), tree_count: layout.trees.count,
+        tests: tables.store(layout.tests), places: tables.store(layout.places), values: tables.store(leafTables.values),
+        outputs: tables.store(coded.outputs), target_count: coded.targets)
     ])
     super.init(source.ensemble, source.aggregate)
   }
 
-  override var bytes: Int { memory.bytes }
+  override var bytes: Int { tables.bytes }
 
   override func temporaryBytes(rows: Int) -> Int { martlet_score_planes_bytes(plan, rows) }
 

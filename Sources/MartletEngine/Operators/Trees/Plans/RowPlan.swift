@@ -5,7 +5,7 @@ import CKernels
 /// byte, or 128 of two.
 final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
   // `@unchecked Sendable`: as the base class says; the tables are written by `init` only.
-  private let memory = PlanMemory()
+  private let tables = KernelTables()
   private let plan: UnsafePointer<martlet_row_plan>
   private let targets: Int
   private let scored: [Int]
@@ -42,18 +42,18 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
         for (leaf, place) in places.enumerated() { values[table + place] = coded.values[first + leaf] }
       }
     }
-    plan = memory.store([
+    plan = tables.store([
       martlet_row_plan(
-        encoder: coded.encoder(memory, level: level), trees: memory.store(layout.trees),
-        tree_count: layout.trees.count, nodes: memory.store(layout.nodes + [UInt8](repeating: 0, count: 256)),
-        values: memory.store(values),
-        outputs: memory.store(coded.outputs), target_count: coded.targets, jumps: UInt32(layout.jumps),
+        encoder: coded.encoder(tables, level: level), trees: tables.store(layout.trees),
+        tree_count: layout.trees.count, nodes: tables.store(layout.nodes + [UInt8](repeating: 0, count: 256)),
+        values: tables.store(values),
+        outputs: tables.store(coded.outputs), target_count: coded.targets, jumps: UInt32(layout.jumps),
         is_complete: narrow != nil && layout.trees.allSatisfy(\.is_complete), is_wide: narrow == nil)
     ])
     super.init(source.ensemble, source.aggregate)
   }
 
-  override var bytes: Int { memory.bytes }
+  override var bytes: Int { tables.bytes }
 
   override func temporaryBytes(rows: Int) -> Int { martlet_score_rows_bytes(plan, rows) }
 

@@ -4,7 +4,7 @@ import CKernels
 /// children came to. For batches; trees of at most 256 leaves.
 final class SelectPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
   // `@unchecked Sendable`: as the base class says; the tables are written by `init` only.
-  private let memory = PlanMemory()
+  private let tables = KernelTables()
   private let plan: UnsafePointer<martlet_select_plan>
   private let targets: Int
   private let scored: [Int]
@@ -28,20 +28,20 @@ final class SelectPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
     scored = source.ensemble.scoresEveryTarget ? [] : coded.scored
     var layout = SelectLayout()
     for tree in coded.trees { layout.append(tree, coded.nodes(of: tree)) }
-    guard let tables = LeafTables(coded, layout.leafPlaces) else { return nil }
-    for index in layout.trees.indices { layout.trees[index].leaves = tables.leaves[index] }
-    plan = memory.store([
+    guard let leafTables = LeafTables(coded, layout.leafPlaces) else { return nil }
+    for index in layout.trees.indices { layout.trees[index].leaves = leafTables.leaves[index] }
+    plan = tables.store([
       martlet_select_plan(
-        encoder: coded.encoder(memory, level: level), trees: memory.store(layout.trees),
-        tree_count: layout.trees.count, thresholds: memory.store(layout.thresholds),
-        columns: memory.store(layout.columns), operands: memory.store(layout.operands),
-        operand_leaves: UInt32(layout.operandLeaves), values: memory.store(tables.values),
-        outputs: memory.store(coded.outputs), target_count: coded.targets)
+        encoder: coded.encoder(tables, level: level), trees: tables.store(layout.trees),
+        tree_count: layout.trees.count, thresholds: tables.store(layout.thresholds),
+        columns: tables.store(layout.columns), operands: tables.store(layout.operands),
+        operand_leaves: UInt32(layout.operandLeaves), values: tables.store(leafTables.values),
+        outputs: tables.store(coded.outputs), target_count: coded.targets)
     ])
     super.init(source.ensemble, source.aggregate)
   }
 
-  override var bytes: Int { memory.bytes }
+  override var bytes: Int { tables.bytes }
 
   override func temporaryBytes(rows: Int) -> Int { martlet_select_bytes(plan, rows) }
 

@@ -3,7 +3,7 @@
 #endif
 
 /// Tables of a plan for kernels: aligned to 64 bytes, written once, freed with the plan.
-final class PlanMemory {
+final class KernelTables {
   private var tables: [UnsafeMutableRawPointer] = []
   private(set) var bytes = 0
 
