@@ -82,29 +82,33 @@ INLINED TARGET void NAME(nodes)(
   }
 }
 
-// All rows, two vectors together and the last one alone; `leaf` takes the numbers of their leaves.
+// All rows, two vectors together and the last one alone; `leaf` takes the numbers of their leaves. The compiler must
+// think that the pointers change: it would move the loads of all nodes out of the loop, to where there are no registers
+// for them.
 #define FOR_EACH_ROWS(CALL, ...)                                                                                       \
   {                                                                                                                    \
     VECTOR value[2];                                                                                                   \
     size_t row = 0;                                                                                                    \
     for (; row + 2 * WIDTH <= rows; row += 2 * WIDTH) {                                                                \
+      __asm__("" : "+r"(thresholds), "+r"(columns));                                                                   \
       CALL(codes + row / BLOCK * block_bytes + row % BLOCK, step, thresholds, columns, 2, __VA_ARGS__, value);         \
       STORE(leaf + row, value[0]);                                                                                     \
       STORE(leaf + row + WIDTH, value[1]);                                                                             \
     }                                                                                                                  \
     for (; row < rows; row += WIDTH) {                                                                                 \
+      __asm__("" : "+r"(thresholds), "+r"(columns));                                                                   \
       CALL(codes + row / BLOCK * block_bytes + row % BLOCK, step, thresholds, columns, 1, __VA_ARGS__, value);         \
       STORE(leaf + row, value[0]);                                                                                     \
     }                                                                                                                  \
     break;                                                                                                             \
   }
 
-static TARGET void NAME(find_leaves)(
-    const martlet_select_plan *plan, const martlet_select_tree *tree, const uint8_t *codes, size_t rows,
-    uint8_t *results, uint8_t *leaf) {
+INLINED TARGET void NAME(find_leaves_at)(
+    const martlet_select_plan *plan, const martlet_select_tree *tree, const uint32_t depth, const uint8_t *codes,
+    size_t rows, uint8_t *results, uint8_t *leaf) {
   const size_t block_bytes = BLOCK * plan->encoder.column_count, step = WIDTH < BLOCK ? WIDTH : block_bytes;
   const uint32_t *thresholds = plan->thresholds + tree->first_node, *columns = plan->columns + tree->first_node;
-  switch (tree->depth) {
+  switch (depth) {
   case 1: FOR_EACH_ROWS(NAME(level_1), 0)
   case 2: FOR_EACH_ROWS(NAME(level_2), 0)
   case 3: FOR_EACH_ROWS(NAME(level_3), 0)
@@ -117,14 +121,29 @@ static TARGET void NAME(find_leaves)(
   }
 }
 
+static TARGET void NAME(find_leaves)(
+    const martlet_select_plan *plan, const martlet_select_tree *tree, const uint8_t *codes, size_t rows,
+    uint8_t *results, uint8_t *leaf) {
+  NAME(find_leaves_at)(plan, tree, tree->depth, codes, rows, results, leaf);
+}
+
+// The usual tree, of depth 6 and with one output, has a way of its own.
 #define DEFINE_TREES(TREES, TYPE, ADD)                                                                                 \
   static TARGET void NAME(TREES)(                                                                                      \
       const martlet_select_plan *plan, const uint8_t *codes, size_t rows, uint8_t *results, TYPE *sums) {              \
     uint8_t leaf[ROWS_TOGETHER] __attribute__((aligned(BLOCK)));                                                       \
     for (size_t index = 0; index < plan->tree_count; index++) {                                                        \
       const martlet_select_tree *tree = plan->trees + index;                                                           \
+      martlet_leaves leaves = tree->leaves;                                                                            \
+      if (tree->depth == 6 && leaves.bits == 6 && leaves.outputs == 1) {                                               \
+        NAME(find_leaves_at)(plan, tree, 6, codes, rows, results, leaf);                                               \
+        leaves.bits = 6;                                                                                               \
+        leaves.outputs = 1;                                                                                            \
+        NAME(ADD)(&leaves, plan->values, plan->outputs, leaf, rows, sums, rows);                                       \
+        continue;                                                                                                      \
+      }                                                                                                                \
       NAME(find_leaves)(plan, tree, codes, rows, results, leaf);                                                       \
-      NAME(ADD)(&tree->leaves, plan->values, plan->outputs, leaf, rows, sums, rows);                                   \
+      NAME(ADD)(&leaves, plan->values, plan->outputs, leaf, rows, sums, rows);                                         \
     }                                                                                                                  \
   }
 
