@@ -211,7 +211,7 @@ static void make_plans(int is_complete) {
     }
     const uint32_t first_node = (uint32_t)(is_complete ? node_bytes : node_bytes / 2);
     row_trees[index] = (martlet_row_tree){
-        first_node, leaves_of_tree * index, leaves_of_tree, index, 1, is_complete};
+        first_node, leaves_of_tree * index, leaves_of_tree, index, 1};
     node_bytes += is_complete ? 128 : place_chunk(of, nodes + node_bytes);
   }
   martlet_tested_column *tested = aligned(FEATURES * sizeof *tested);
@@ -227,7 +227,8 @@ static void make_plans(int is_complete) {
   plane_plan = (martlet_plane_plan){
       encoder, tested, FEATURES, tested_thresholds, FEATURES * CUTS, plane_trees, TREES, plane_tests, places,
       values, outputs, 1};
-  row_plan = (martlet_row_plan){encoder, row_trees, TREES, nodes, row_values, outputs, 1, jumps, is_complete, false};
+  row_plan = (martlet_row_plan){
+      encoder, row_trees, TREES, nodes, row_values, outputs, 1, jumps, is_complete, !is_complete, false};
 }
 
 static void score(int kind, const float *rows, size_t count, float *scores, void *temporary) {

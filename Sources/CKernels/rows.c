@@ -10,6 +10,8 @@
 
 // Rows that go through a tree of chunks before the next tree, so that its nodes are in the cache.
 #define ROWS_TOGETHER 64
+// Pairs of a row and a tree that are on their way together.
+#define PAIRS 64
 
 static size_t row_bytes(const martlet_row_plan *plan) {
   const size_t codes = plan->encoder.column_count * (plan->is_wide ? 2 : 1);
@@ -39,7 +41,7 @@ INLINED const uint8_t *chunk_at(const martlet_row_plan *plan, uint32_t link, uin
 // Without permutes: node by node on codes.
 INLINED uint32_t leaf_by_walk(
     const martlet_row_plan *plan, const martlet_row_tree *tree, const uint8_t *row, const bool is_wide) {
-  if (!is_wide && tree->is_complete) {
+  if (plan->is_complete) {
     const uint8_t *nodes = plan->nodes + tree->first_node;
     uint32_t node = 1;
     for (int level = 0; level < 6; level++) node = 2 * node + (row[nodes[node]] > nodes[64 + node]);
@@ -129,73 +131,102 @@ INLINED TARGET_AVX512_BYTES uint64_t decide_wide(
   return _cvtmask32_u32(_mm512_cmpgt_epu16_mask(code, _mm512_loadu_si512(thresholds)));
 }
 
-// The number of the leaf that a row falls into.
+// The number of the leaf of a complete tree that a row falls into.
 INLINED TARGET_AVX512_BYTES uint32_t leaf_of(
-    const martlet_row_plan *plan, const martlet_row_tree *tree, const __m512i *codes, const unsigned registers,
-    const bool is_complete, const bool is_wide, __m512i low, __m512i high) {
-  if (is_complete || (!is_wide && tree->is_complete)) {
-    const uint8_t *nodes = plan->nodes + tree->first_node;
-    const __m512i code = codes_of(codes, registers, _mm512_loadu_si512(nodes));
-    const __mmask64 test = _mm512_cmpgt_epu8_mask(code, _mm512_loadu_si512(nodes + 64));
-    __m512i next = _mm512_mask_mov_epi8(low, test, high);
-    next = _mm512_permutexvar_epi8(next, next);
-    next = _mm512_permutexvar_epi8(next, next);
-    next = _mm512_permutexvar_epi8(next, next);
-    const uint32_t node = (uint8_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(next));
-    return 2 * node + (uint32_t)(_cvtmask64_u64(test) >> node & 1) - 64;
-  }
-  uint32_t link = tree->first_node;
-  for (;;) {
-    uint32_t n;
-    const uint8_t *nodes = chunk_at(plan, link, &n);
-    const uint8_t *low_places = nodes + (is_wide ? 3 : 2) * (size_t)n;
-    uint64_t test;
-    if (is_wide) {
-      test = decide_wide(codes, registers, nodes, nodes + n);
-      test |= decide_wide(codes, registers, nodes + 32, nodes + n + 64) << 32;
-    } else {
-      const __m512i code = codes_of(codes, registers, _mm512_loadu_si512(nodes));
-      test = _cvtmask64_u64(_mm512_cmpgt_epu8_mask(code, _mm512_loadu_si512(nodes + n)));
-    }
-    __m512i next = _mm512_mask_mov_epi8(
-        _mm512_loadu_si512(low_places), _cvtu64_mask64(test), _mm512_loadu_si512(low_places + n));
-    for (int jump = 0; jump < 3; jump++) next = _mm512_permutexvar_epi8(next, next);
-    if (plan->jumps > 3) next = _mm512_permutexvar_epi8(next, next);
-    if (plan->jumps > 4) next = _mm512_permutexvar_epi8(next, next);
-    if (plan->jumps > 5) next = _mm512_permutexvar_epi8(next, next);
-    const uint32_t node = (uint8_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(next)) & 63;
-    const uint32_t way = 2 * node + (uint32_t)(test >> node & 1);
-    int32_t exit;
-    __builtin_memcpy(&exit, low_places + 2 * (size_t)n + 4 * (size_t)way, sizeof exit);
-    if (exit >= 0) return (uint32_t)exit;
-    link = (uint32_t)~exit;
-  }
+    const uint8_t *nodes, const __m512i *codes, const unsigned registers, __m512i low, __m512i high) {
+  const __m512i code = codes_of(codes, registers, _mm512_loadu_si512(nodes));
+  const __mmask64 test = _mm512_cmpgt_epu8_mask(code, _mm512_loadu_si512(nodes + 64));
+  __m512i next = _mm512_mask_mov_epi8(low, test, high);
+  next = _mm512_permutexvar_epi8(next, next);
+  next = _mm512_permutexvar_epi8(next, next);
+  next = _mm512_permutexvar_epi8(next, next);
+  const uint32_t node = (uint8_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(next));
+  return 2 * node + (uint32_t)(_cvtmask64_u64(test) >> node & 1) - 64;
 }
 
-// One row, or several that go through each tree together.
-#define DEFINE_ROWS(NAME, TYPE)                                                                                        \
+#define DEFINE_ROW(NAME, TYPE)                                                                                         \
   INLINED TARGET_AVX512_BYTES void NAME##_of(                                                                          \
-      const martlet_row_plan *plan, const uint8_t *row, size_t pitch, size_t rows, TYPE *scores,                       \
-      const unsigned registers, const bool is_complete, const bool is_wide) {                                          \
+      const martlet_row_plan *plan, const uint8_t *row, TYPE *scores, const unsigned registers) {                      \
     __m512i codes[4];                                                                                                  \
+    for (unsigned i = 0; i < registers; i++) codes[i] = _mm512_loadu_si512(row + 64 * i);                              \
     const __m512i low = _mm512_load_si512(low_children), high = _mm512_load_si512(high_children);                      \
     const TYPE *values = plan->values;                                                                                 \
     const martlet_row_tree *tree = plan->trees, *end = tree + plan->tree_count;                                        \
-    if (rows == 1 && plan->target_count == 1) {                                                                        \
-      for (unsigned i = 0; i < registers; i++) codes[i] = _mm512_loadu_si512(row + 64 * i);                            \
+    if (plan->target_count == 1) {                                                                                     \
       TYPE sum = scores[0];                                                                                            \
       for (; tree < end; tree++)                                                                                       \
-        sum += values[tree->first_value + leaf_of(plan, tree, codes, registers, is_complete, is_wide, low, high)];     \
+        sum += values[tree->first_value + leaf_of(plan->nodes + tree->first_node, codes, registers, low, high)];       \
+      scores[0] = sum;                                                                                                 \
+      return;                                                                                                          \
+    }                                                                                                                  \
+    for (; tree < end; tree++) {                                                                                       \
+      const uint32_t leaf = leaf_of(plan->nodes + tree->first_node, codes, registers, low, high);                      \
+      const TYPE *value = values + tree->first_value + leaf;                                                           \
+      const uint32_t *outputs = plan->outputs + tree->first_output;                                                    \
+      for (uint32_t output = 0; output < tree->outputs; output++, value += tree->leaves)                               \
+        scores[outputs[output]] += *value;                                                                             \
+    }                                                                                                                  \
+  }                                                                                                                    \
+                                                                                                                       \
+  static TARGET_AVX512_BYTES void NAME(const martlet_row_plan *plan, const uint8_t *row, TYPE *scores) {               \
+    const size_t columns = plan->encoder.column_count;                                                                 \
+    if (columns <= 64) return NAME##_of(plan, row, scores, 1);                                                         \
+    if (columns <= 128) return NAME##_of(plan, row, scores, 2);                                                        \
+    NAME##_of(plan, row, scores, 4);                                                                                   \
+  }
+
+DEFINE_ROW(row_float, float)
+DEFINE_ROW(row_double, double)
+
+// Where a row leaves a chunk: the number of a leaf, or the complement of a link.
+INLINED TARGET_AVX512_BYTES int32_t exit_of(
+    const martlet_row_plan *plan, uint32_t link, const uint8_t *row, const unsigned registers, const bool is_wide) {
+  __m512i codes[4];
+  for (unsigned i = 0; i < registers; i++) codes[i] = _mm512_loadu_si512(row + 64 * i);
+  uint32_t n;
+  const uint8_t *nodes = chunk_at(plan, link, &n);
+  const uint8_t *low_places = nodes + (is_wide ? 3 : 2) * (size_t)n;
+  uint64_t test;
+  if (is_wide) {
+    test = decide_wide(codes, registers, nodes, nodes + n);
+    test |= decide_wide(codes, registers, nodes + 32, nodes + n + 64) << 32;
+  } else {
+    const __m512i code = codes_of(codes, registers, _mm512_loadu_si512(nodes));
+    test = _cvtmask64_u64(_mm512_cmpgt_epu8_mask(code, _mm512_loadu_si512(nodes + n)));
+  }
+  __m512i next = _mm512_mask_mov_epi8(
+      _mm512_loadu_si512(low_places), _cvtu64_mask64(test), _mm512_loadu_si512(low_places + n));
+  for (int jump = 0; jump < 3; jump++) next = _mm512_permutexvar_epi8(next, next);
+  if (plan->jumps > 3) next = _mm512_permutexvar_epi8(next, next);
+  if (plan->jumps > 4) next = _mm512_permutexvar_epi8(next, next);
+  if (plan->jumps > 5) next = _mm512_permutexvar_epi8(next, next);
+  const uint32_t node = (uint8_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(next)) & 63;
+  const uint32_t way = 2 * node + (uint32_t)(test >> node & 1);
+  int32_t exit;
+  __builtin_memcpy(&exit, low_places + 2 * (size_t)n + 4 * (size_t)way, sizeof exit);
+  return exit;
+}
+
+// Trees of one chunk: the first exit is a leaf.
+#define DEFINE_ONE_CHUNK(NAME, TYPE)                                                                                   \
+  INLINED TARGET_AVX512_BYTES void NAME##_of(                                                                          \
+      const martlet_row_plan *plan, const uint8_t *codes, size_t pitch, size_t rows, TYPE *scores,                     \
+      const unsigned registers, const bool is_wide) {                                                                  \
+    const TYPE *values = plan->values;                                                                                 \
+    const martlet_row_tree *tree = plan->trees, *end = tree + plan->tree_count;                                        \
+    if (rows == 1 && plan->target_count == 1) {                                                                        \
+      TYPE sum = scores[0];                                                                                            \
+      for (; tree < end; tree++)                                                                                       \
+        sum += values[tree->first_value + (uint32_t)exit_of(plan, tree->first_node, codes, registers, is_wide)];       \
       scores[0] = sum;                                                                                                 \
       return;                                                                                                          \
     }                                                                                                                  \
     for (; tree < end; tree++) {                                                                                       \
       const uint32_t *outputs = plan->outputs + tree->first_output;                                                    \
       TYPE *to = scores;                                                                                               \
-      for (size_t i = 0; i < rows; i++, to += plan->target_count) {                                                    \
-        for (unsigned j = 0; j < registers; j++) codes[j] = _mm512_loadu_si512(row + i * pitch + 64 * j);              \
-        const TYPE *value =                                                                                            \
-            values + tree->first_value + leaf_of(plan, tree, codes, registers, is_complete, is_wide, low, high);       \
+      for (size_t row = 0; row < rows; row++, to += plan->target_count) {                                              \
+        const int32_t leaf = exit_of(plan, tree->first_node, codes + row * pitch, registers, is_wide);                 \
+        const TYPE *value = values + tree->first_value + leaf;                                                         \
         for (uint32_t output = 0; output < tree->outputs; output++, value += tree->leaves)                             \
           to[outputs[output]] += *value;                                                                               \
       }                                                                                                                \
@@ -203,25 +234,89 @@ INLINED TARGET_AVX512_BYTES uint32_t leaf_of(
   }                                                                                                                    \
                                                                                                                        \
   static TARGET_AVX512_BYTES void NAME(                                                                                \
-      const martlet_row_plan *plan, const uint8_t *row, size_t pitch, size_t rows, TYPE *scores) {                     \
+      const martlet_row_plan *plan, const uint8_t *codes, size_t pitch, size_t rows, TYPE *scores) {                   \
     const size_t columns = plan->encoder.column_count;                                                                 \
     if (plan->is_wide) {                                                                                               \
-      if (columns <= 32) return NAME##_of(plan, row, pitch, rows, scores, 1, false, true);                             \
-      if (columns <= 64) return NAME##_of(plan, row, pitch, rows, scores, 2, false, true);                             \
-      return NAME##_of(plan, row, pitch, rows, scores, 4, false, true);                                                \
+      if (columns <= 32) return NAME##_of(plan, codes, pitch, rows, scores, 1, true);                                  \
+      if (columns <= 64) return NAME##_of(plan, codes, pitch, rows, scores, 2, true);                                  \
+      return NAME##_of(plan, codes, pitch, rows, scores, 4, true);                                                     \
     }                                                                                                                  \
-    if (plan->is_complete) {                                                                                           \
-      if (columns <= 64) return NAME##_of(plan, row, pitch, rows, scores, 1, true, false);                             \
-      if (columns <= 128) return NAME##_of(plan, row, pitch, rows, scores, 2, true, false);                            \
-      return NAME##_of(plan, row, pitch, rows, scores, 4, true, false);                                                \
-    }                                                                                                                  \
-    if (columns <= 64) return NAME##_of(plan, row, pitch, rows, scores, 1, false, false);                              \
-    if (columns <= 128) return NAME##_of(plan, row, pitch, rows, scores, 2, false, false);                             \
-    NAME##_of(plan, row, pitch, rows, scores, 4, false, false);                                                        \
+    if (columns <= 64) return NAME##_of(plan, codes, pitch, rows, scores, 1, false);                                   \
+    if (columns <= 128) return NAME##_of(plan, codes, pitch, rows, scores, 2, false);                                  \
+    NAME##_of(plan, codes, pitch, rows, scores, 4, false);                                                             \
   }
 
-DEFINE_ROWS(rows_float, float)
-DEFINE_ROWS(rows_double, double)
+DEFINE_ONE_CHUNK(one_chunk_float, float)
+DEFINE_ONE_CHUNK(one_chunk_double, double)
+
+// Finds the leaf of each of `count` pairs of a tree and a row, whose codes lie at `rows` + 64 `offsets`. In each round
+// the pairs go through one chunk, and those that have come to a leaf drop out: no branch could guess how deep a leaf
+// lies, and chunks of different pairs come from memory at the same time.
+INLINED TARGET_AVX512_BYTES void find_leaves(
+    const martlet_row_plan *plan, const uint8_t *rows, const uint16_t *offsets, uint32_t *links, size_t count,
+    int32_t *leaves, const unsigned registers, const bool is_wide) {
+  uint8_t pairs[PAIRS];
+  for (size_t i = 0; i < count; i++) pairs[i] = (uint8_t)i;
+  while (count > 0) {
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+      const uint8_t pair = pairs[i];
+      const int32_t exit = exit_of(plan, links[i], rows + 64 * (size_t)offsets[pair], registers, is_wide);
+      leaves[pair] = exit;
+      pairs[left] = pair;
+      links[left] = (uint32_t)~exit;
+      left += exit < 0;
+    }
+    count = left;
+  }
+}
+
+static TARGET_AVX512_BYTES void find_leaves_by_columns(
+    const martlet_row_plan *plan, const uint8_t *rows, const uint16_t *offsets, uint32_t *links, size_t count,
+    int32_t *leaves) {
+  const size_t columns = plan->encoder.column_count;
+  if (plan->is_wide) {
+    if (columns <= 32) return find_leaves(plan, rows, offsets, links, count, leaves, 1, true);
+    if (columns <= 64) return find_leaves(plan, rows, offsets, links, count, leaves, 2, true);
+    return find_leaves(plan, rows, offsets, links, count, leaves, 4, true);
+  }
+  if (columns <= 64) return find_leaves(plan, rows, offsets, links, count, leaves, 1, false);
+  if (columns <= 128) return find_leaves(plan, rows, offsets, links, count, leaves, 2, false);
+  find_leaves(plan, rows, offsets, links, count, leaves, 4, false);
+}
+
+// Trees of chunks: several for few rows, one after the other for many.
+#define DEFINE_CHUNKS(NAME, TYPE)                                                                                      \
+  static TARGET_AVX512_BYTES void NAME(                                                                                \
+      const martlet_row_plan *plan, const uint8_t *codes, size_t pitch, size_t rows, TYPE *scores) {                   \
+    const size_t together = PAIRS / rows, targets = plan->target_count;                                                \
+    uint16_t offsets[PAIRS];                                                                                           \
+    for (size_t pair = 0; pair < together * rows; pair++) offsets[pair] = (uint16_t)(pair % rows * pitch / 64);        \
+    for (size_t first = 0; first < plan->tree_count; first += together) {                                              \
+      const martlet_row_tree *trees = plan->trees + first;                                                             \
+      const size_t count = plan->tree_count - first < together ? plan->tree_count - first : together;                  \
+      uint32_t links[PAIRS];                                                                                           \
+      int32_t leaves[PAIRS];                                                                                           \
+      for (size_t tree = 0; tree < count; tree++)                                                                      \
+        for (size_t row = 0; row < rows; row++) links[tree * rows + row] = trees[tree].first_node;                     \
+      find_leaves_by_columns(plan, codes, offsets, links, count * rows, leaves);                                       \
+      const int32_t *leaf = leaves;                                                                                    \
+      for (size_t tree = 0; tree < count; tree++) {                                                                    \
+        const uint32_t *outputs = plan->outputs + trees[tree].first_output;                                            \
+        const TYPE *values = (const TYPE *)plan->values + trees[tree].first_value;                                     \
+        if (targets == 1) {                                                                                            \
+          for (size_t row = 0; row < rows; row++) scores[row] += values[*leaf++];                                      \
+          continue;                                                                                                    \
+        }                                                                                                              \
+        for (size_t row = 0; row < rows; row++, leaf++)                                                                \
+          for (uint32_t output = 0; output < trees[tree].outputs; output++)                                            \
+            scores[row * targets + outputs[output]] += values[*leaf + output * (size_t)trees[tree].leaves];            \
+      }                                                                                                                \
+    }                                                                                                                  \
+  }
+
+DEFINE_CHUNKS(chunks_float, float)
+DEFINE_CHUNKS(chunks_double, double)
 
 // Eight rows: the decisions of a tree's nodes are a word for each row, and all eight go down together, a bit a level.
 
@@ -303,8 +398,12 @@ DEFINE_EIGHT(eight_float, float, __m256, values_float, _mm256_loadu_ps, _mm256_a
 DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm512_add_pd, _mm512_storeu_pd)
 #else
 // Never called: the level is that of the platform's base.
-#define rows_float walk_float
-#define rows_double walk_double
+#define row_float(...) ((void)0)
+#define row_double(...) ((void)0)
+#define one_chunk_float(...) ((void)0)
+#define one_chunk_double(...) ((void)0)
+#define chunks_float(...) ((void)0)
+#define chunks_double(...) ((void)0)
 #define eight_float(...) ((void)0)
 #define eight_double(...) ((void)0)
 #endif
@@ -312,7 +411,7 @@ DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm5
 // From how many rows on eight at once are faster than one after the other.
 #define FEWEST_OF_EIGHT 4
 
-#define DEFINE_SCORE(NAME, TYPE, ROWS, EIGHT, WALK, WALK_WIDE, LOAD_SUMS, STORE_SUMS)                                  \
+#define DEFINE_SCORE(NAME, TYPE, ROW, EIGHT, ONE_CHUNK, CHUNKS, WALK, WALK_WIDE, LOAD_SUMS, STORE_SUMS)                \
   static void NAME(                                                                                                    \
       const martlet_row_plan *plan, const TYPE *rows, size_t stride, size_t count, TYPE *scores, uint8_t *codes) {     \
     const size_t pitch = row_bytes(plan), together = rows_together(plan, count), targets = plan->target_count;         \
@@ -327,8 +426,10 @@ DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm5
       if (plan->encoder.level < MARTLET_CPU_AVX512_BYTES) {                                                            \
         if (plan->is_wide) WALK_WIDE(plan, codes, pitch, n, to);                                                       \
         else WALK(plan, codes, pitch, n, to);                                                                          \
+      } else if (plan->has_one_chunk) {                                                                                \
+        ONE_CHUNK(plan, codes, pitch, n, to);                                                                          \
       } else if (!plan->is_complete) {                                                                                 \
-        ROWS(plan, codes, pitch, n, to);                                                                               \
+        CHUNKS(plan, codes, pitch, n, to);                                                                             \
       } else if (n >= FEWEST_OF_EIGHT) {                                                                               \
         TYPE *sums = (TYPE *)(codes + 8 * pitch);                                                                      \
         (void)sums;                                                                                                    \
@@ -336,15 +437,17 @@ DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm5
         EIGHT(plan, codes, pitch, sums);                                                                               \
         STORE_SUMS(to, n, targets, sums, 8);                                                                           \
       } else {                                                                                                         \
-        for (size_t row = 0; row < n; row++) ROWS(plan, codes + row * pitch, pitch, 1, to + row * targets);            \
+        for (size_t row = 0; row < n; row++) ROW(plan, codes + row * pitch, to + row * targets);                       \
       }                                                                                                                \
     }                                                                                                                  \
   }
 
 DEFINE_SCORE(
-    score_float, float, rows_float, eight_float, walk_float, walk_wide_float, load_sums_float, store_sums_float)
+    score_float, float, row_float, eight_float, one_chunk_float, chunks_float, walk_float, walk_wide_float,
+    load_sums_float, store_sums_float)
 DEFINE_SCORE(
-    score_double, double, rows_double, eight_double, walk_double, walk_wide_double, load_sums_double, store_sums_double)
+    score_double, double, row_double, eight_double, one_chunk_double, chunks_double, walk_double, walk_wide_double,
+    load_sums_double, store_sums_double)
 
 void martlet_score_rows(
     const martlet_row_plan *plan, const void *rows, size_t stride, size_t count, void *scores, void *temporary) {

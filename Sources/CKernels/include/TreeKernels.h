@@ -136,17 +136,16 @@ typedef struct {
   uint32_t leaves;
   uint32_t first_output;
   uint32_t outputs;
-  /// Whether it is complete; all are where the plan says so.
-  bool is_complete;
 } martlet_row_tree;
 
 /// Trees for few rows.
 ///
-/// A complete tree is 64 columns and 64 thresholds, of one byte each, of nodes 1 to 63 in the order of levels, with
-/// the root again as node 0; its leaves are 64. Other trees are chunks of n nodes, at most 64, the first being the
-/// root: n columns, n thresholds, and n places each of nodes when low and when high, where a node that leads out of the
-/// chunk names itself; then 2 n words: where a node leads out when low and when high, the number of a leaf or the
-/// complement of a link to another chunk. Thresholds are of two bytes where codes are, all else of one.
+/// Trees are complete ones of depth 6, or else chunks. A complete tree is 64 columns and 64 thresholds, of one byte
+/// each, of nodes 1 to 63 in the order of levels, with the root again as node 0; its leaves are 64. A chunk is n nodes,
+/// at most 64, the first being the root: n columns, n thresholds, and n places each of nodes when low and when high,
+/// where a node that leads out of the chunk names itself; then 2 n words: where a node leads out when low and when
+/// high, the number of a leaf or the complement of a link to another chunk. Thresholds are of two bytes where codes
+/// are, all else of one.
 ///
 /// A link is twice the offset in words. In a large chunk there is room for 64 of each kind of byte and it is aligned
 /// to 64; a small one, whose link is odd, begins with a word that is n.
@@ -163,6 +162,8 @@ typedef struct {
   uint32_t jumps;
   /// Whether all trees are complete.
   bool is_complete;
+  /// Whether all trees are chunks that lead to leaves only.
+  bool has_one_chunk;
   /// Whether codes and thresholds are of two bytes; no tree is complete then.
   bool is_wide;
 } martlet_row_plan;

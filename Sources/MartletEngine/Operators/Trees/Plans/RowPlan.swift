@@ -26,7 +26,8 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
     guard let coded = narrow ?? source.codedWide, coded.values.count < 1 << 30 else { return nil }
     targets = coded.targets
     scored = source.ensemble.scoresEveryTarget ? [] : coded.scored
-    var layout = RowLayout(isWide: narrow == nil)
+    let isComplete = narrow != nil && coded.trees.allSatisfy { $0.depth <= RowLayout.depth }
+    var layout = RowLayout(isWide: narrow == nil, isComplete: isComplete)
     var values: [Value] = []
     for tree in coded.trees {
       let places = layout.append(tree, coded.nodes(of: tree), firstValue: values.count)
@@ -48,7 +49,9 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
         tree_count: layout.trees.count, nodes: tables.store(layout.nodes + [UInt8](repeating: 0, count: 256)),
         values: tables.store(values),
         outputs: tables.store(coded.outputs), target_count: coded.targets, jumps: UInt32(layout.jumps),
-        is_complete: narrow != nil && layout.trees.allSatisfy(\.is_complete), is_wide: narrow == nil)
+        is_complete: isComplete,
+        has_one_chunk: !isComplete && coded.trees.allSatisfy { $0.nodes <= RowLayout.nodesOfChunk },
+        is_wide: narrow == nil)
     ])
     super.init(source.ensemble, source.aggregate)
   }
@@ -69,30 +72,32 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
 /// Trees as `martlet_score_rows` takes them.
 struct RowLayout {
   /// Levels and nodes that are decided at once.
-  private static let depth = 6
-  private static let nodesOfChunk = 64
+  static let depth = 6
+  static let nodesOfChunk = 64
 
   /// Whether thresholds are of two bytes.
   private let isWide: Bool
+  /// Whether all trees are complete ones of `depth` levels, or else chunks.
+  private let isComplete: Bool
   private(set) var trees: [martlet_row_tree] = []
   private(set) var nodes: [UInt8] = []
   /// Doublings that reach from the first to the last node on the longest way in a chunk.
   private(set) var jumps = 3
 
-  init(isWide: Bool) {
+  init(isWide: Bool, isComplete: Bool) {
     self.isWide = isWide
+    self.isComplete = isComplete
   }
 
   /// Appends a tree whose leaves begin at `firstValue`. Returns the places of leaves in tables of 64, or nil when its
   /// tables are its leaves in order.
   mutating func append(_ tree: CodedTree, _ tested: ArraySlice<CodedNode>, firstValue: Int) -> [Int]? {
-    let isComplete = !isWide && tree.depth <= Self.depth
     align()
     trees.append(
       .init(
         first_node: UInt32(isComplete ? nodes.count : nodes.count / 2), first_value: UInt32(firstValue),
         leaves: UInt32(isComplete ? 64 : tree.leaves), first_output: UInt32(tree.firstOutput),
-        outputs: UInt32(tree.outputs), is_complete: isComplete))
+        outputs: UInt32(tree.outputs)))
     guard isComplete else {
       appendChunks(tested.isEmpty ? [.passing(to: ~0)] : Array(tested))
       return nil
