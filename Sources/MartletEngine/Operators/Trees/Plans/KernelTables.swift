@@ -9,14 +9,14 @@ final class KernelTables {
 
   deinit { for table in tables { table.deallocate() } }
 
-  /// A copy of `elements` that stays where it is as long as this object lives. Up to 64 bytes behind the last element
-  /// may be read.
-  func store<T: BitwiseCopyable>(_ elements: [T]) -> UnsafePointer<T> {
+  /// A copy of `elements` that stays where it is as long as this object lives, with at least `padding` bytes of zeros
+  /// behind it, which kernels may read.
+  func store<T: BitwiseCopyable>(_ elements: [T], padding: Int = 64) -> UnsafePointer<T> {
     let size = elements.count * MemoryLayout<T>.stride
-    let table = UnsafeMutableRawPointer.allocate(byteCount: size + 64, alignment: 64)
-    table.initializeMemory(as: UInt8.self, repeating: 0, count: size + 64)
+    let table = UnsafeMutableRawPointer.allocate(byteCount: size + padding, alignment: 64)
+    (table + size).initializeMemory(as: UInt8.self, repeating: 0, count: padding)
     tables.append(table)
-    bytes += size + 64
+    bytes += size + padding
     elements.withUnsafeBytes { if let base = $0.baseAddress { table.copyMemory(from: base, byteCount: size) } }
     return UnsafePointer(table.bindMemory(to: T.self, capacity: elements.count))
   }

@@ -46,7 +46,7 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
     plan = tables.store([
       martlet_row_plan(
         encoder: coded.encoder(tables, level: level), trees: tables.store(layout.trees),
-        tree_count: layout.trees.count, nodes: tables.store(layout.nodes + [UInt8](repeating: 0, count: 256)),
+        tree_count: layout.trees.count, nodes: tables.store(layout.nodes, padding: 256),
         values: tables.store(values),
         outputs: tables.store(coded.outputs), target_count: coded.targets, jumps: UInt32(layout.jumps),
         is_complete: isComplete,
