@@ -89,17 +89,6 @@ struct CodedFeature<Value: TreeValue> {
     columns.append(column)
     return columns.count - 1
   }
-
-  /// The answers of `test` for each rank and for NaN, or nil for a rank that no value has.
-  func answers(_ test: (Value) -> Bool) -> [Bool] {
-    var answers: [Bool] = []
-    answers.reserveCapacity(cuts.count + 2)
-    // Below a cut at negative infinity there is nothing, so any answer will do.
-    answers.append(test(-.infinity))
-    for cut in cuts { answers.append(test(cut)) }
-    answers.append(test(.nan))
-    return answers
-  }
 }
 
 extension MemberSet {

@@ -161,7 +161,10 @@ struct CodedTreesBuilder<Value: TreeValue> {
         coded.features[feature].place(segment: rank / segment, missingIsHigh: node.tracksTrue == highIsTrue))
       return tests[index].place < 1 << Self.placeBits
     }
-    var answers = answers(node, feature)
+    answersLeft -= coded.features[feature].cuts.count + 2
+    guard answersLeft >= 0 else { return false }
+    var answers = [UInt8](repeating: 0, count: coded.features[feature].cuts.count + 2)
+    guard mark(&answers, node, feature) else { return false }
     // Exporters write a set of categories as a chain of tests for equality that lead to the same child.
     var last = node
     while last.mode == .equal || last.mode == .member {
@@ -169,24 +172,21 @@ struct CodedTreesBuilder<Value: TreeValue> {
       guard next.mode == .equal || next.mode == .member, next.feature == node.feature,
         next.whenTrue == node.whenTrue
       else { break }
-      let more = self.answers(next, feature)
-      for place in answers.indices where more[place] { answers[place] = true }
+      guard mark(&answers, next, feature) else { return false }
       last = next
-      guard answersLeft >= 0 else { return false }
     }
-    guard answersLeft >= 0 else { return false }
     tests[index].whenFalse = last.whenFalse
-    guard answers.contains(true) else {
+    guard answers.contains(1) else {
       tests[index].kind = .alwaysFalse
       return true
     }
-    guard answers.contains(false) else {
+    guard answers.contains(0) else {
       tests[index].kind = .alwaysTrue
       return true
     }
     tests[index].kind = .compares
     tests[index].highIsTrue = true
-    tests[index].place = Int32(coded.features[feature].place(answers.map { $0 ? 1 : 0 }))
+    tests[index].place = Int32(coded.features[feature].place(answers))
     return tests[index].place < 1 << Self.placeBits
   }
 
@@ -199,10 +199,24 @@ struct CodedTreesBuilder<Value: TreeValue> {
     }
   }
 
-  private mutating func answers(_ node: TreeEnsemble<Value>.Node, _ feature: Int) -> [Bool] {
-    answersLeft -= coded.features[feature].cuts.count + 2
-    guard answersLeft >= 0 else { return [false] }
-    return coded.features[feature].answers { ensemble.test(node, $0) }
+  /// Sets 1 for each rank, and at the end for NaN, where the test of `node` holds; false when that is too much work.
+  private mutating func mark(
+    _ answers: inout [UInt8], _ node: TreeEnsemble<Value>.Node, _ feature: Int
+  ) -> Bool {
+    let missing = answers.count - 1
+    if ensemble.test(node, .nan) { answers[missing] = 1 }
+    if node.mode == .equal {
+      answersLeft -= 1
+      // Between the cut at the value and the next there is only the value.
+      if !node.value.isNaN { answers[coded.features[feature].rank(node.value)] = 1 }
+      return answersLeft >= 0
+    }
+    answersLeft -= answers.count
+    guard answersLeft >= 0 else { return false }
+    // Below a cut at negative infinity there is nothing, so any answer will do.
+    if ensemble.test(node, -.infinity) { answers[0] = 1 }
+    for rank in 1..<missing where ensemble.test(node, coded.features[feature].cuts[rank - 1]) { answers[rank] = 1 }
+    return true
   }
 
   /// Appends the tree of `root`; false when it does not fit.
