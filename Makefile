@@ -57,6 +57,7 @@ bench-rpc: ## Measure the RPC core against the echo and a Go server; writes docs
 	$(SWIFT) build -c release --product martlet
 	$(MAKE) --no-print-directory -C Benchmarks all go
 	.venv/bin/python Benchmarks/rpc
+
 bench-engine: ## Measure the engine against its peers (QUICK=1: a part); writes docs/performance.md
 	scripts/setup --quiet build
 	Benchmarks/peers-env
