@@ -180,7 +180,7 @@ class YDF:
 
     name = "YDF"
     # It passes over all rows at least once, however long that takes: as many as fit a measurement, within this.
-    ROWS = 8_192, 100_000
+    ROWS = 4_096, 100_000
 
     def __init__(self, case, rows, names, seconds):
         import ydf
