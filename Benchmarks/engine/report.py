@@ -138,6 +138,7 @@ def draw(results, *paths):
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "martlet"
     import matplotlib.pyplot as plt
+    from matplotlib import ticker
 
     cases, batches = results["cases"], results["batches"]
     columns = 3
@@ -160,6 +161,8 @@ def draw(results, *paths):
             handles.setdefault(engine, line)
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
+        axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=9))
+        axis.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_xticks(batches, [str(b) for b in batches])
         axis.minorticks_off()
         axis.tick_params(labelsize=7)
