@@ -134,4 +134,19 @@ struct TreePlanTests {
       }
     }
   }
+
+  @Test("nodes of every size that the interleaved walk has give the bits of the reference, near and far")
+  func nodeSizes() throws {
+    var random = SplitMix(78)
+    // Many columns and far children do not fit into one word.
+    let wide = RandomEnsemble<Float>(EnsembleShape(trees: 1, features: 3_000, depth: 13, leafChance: 0), &random)
+    #expect(try !#require(InterleavedPlan(wide.ensemble, .sum)).trees.isNarrow)
+    _ = compare(wide, .sum, counts: [1, 11], label: "wide", &random)
+    // More than a megabyte of nodes: some rows are walked one by one.
+    let far = RandomEnsemble<Float>(EnsembleShape(trees: 40, features: 9, depth: 11, leafChance: 0), &random)
+    let plan = try #require(InterleavedPlan(far.ensemble, .sum))
+    #expect(plan.trees.isNarrow)
+    #expect(plan.trees.fewRows > 8)
+    _ = compare(far, .sum, counts: [1, 9, plan.trees.fewRows], label: "far", &random)
+  }
 }

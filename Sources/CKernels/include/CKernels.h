@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "TreeKernels.h"
+#include "WalkKernels.h"
 
 /// Writes alpha times `a` [rows, depth] times `b` [depth, columns] to `c` [rows, columns], or adds it to `c`.
 ///

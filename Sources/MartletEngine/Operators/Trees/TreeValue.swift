@@ -16,6 +16,14 @@ protocol TreeValue: BinaryFloatingPoint, BitwiseCopyable, Sendable {
     _ ensemble: TreeEnsemble<Self>, _ aggregate: TreeAggregate, _ rows: UnsafePointer<Self>, stride: Int, count: Int,
     to scores: TreeScores<Self>)
 
+  /// Lays an ensemble out for `InterleavedPlan`; nil when it has no room.
+  static func interleave(_ ensemble: TreeEnsemble<Self>) -> InterleavedTrees<Self>?
+
+  /// `TreePlan.add` of `InterleavedPlan`.
+  static func addInterleaved(
+    _ trees: InterleavedTrees<Self>, _ rows: UnsafePointer<Self>, stride: Int, count: Int, to scores: TreeScores<Self>,
+    temporary: UnsafeMutableRawPointer)
+
   /// At most `wanted` rows for measuring an ensemble.
   static func samples(_ ensemble: TreeEnsemble<Self>, wanted: Int) -> TreeSamples<Self>
 

@@ -7,6 +7,7 @@ enum TreePlanKinds {
     RowPlan<Float>.self,
     PlanePlan<Float>.self,
     SelectPlan<Float>.self,
+    InterleavedPlan<Float>.self,
     WalkPlan<Float>.self,
   ]
 
@@ -14,6 +15,7 @@ enum TreePlanKinds {
     RowPlan<Double>.self,
     PlanePlan<Double>.self,
     SelectPlan<Double>.self,
+    InterleavedPlan<Double>.self,
     WalkPlan<Double>.self,
   ]
 
