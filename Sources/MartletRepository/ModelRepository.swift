@@ -2,6 +2,7 @@ import Dispatch
 import Glibc
 import Logging
 import MartletCore
+import MartletEngine
 import MartletFormats
 import Synchronization
 
@@ -17,11 +18,17 @@ public final class ModelRepository: Sendable {
     public var modelFileBytes: Int
     /// Loads and unloads by name that may be under way or wait for one that is.
     public var pendingChanges: Int
+    /// How tree ensembles are planned.
+    public var planning: PlanningOptions
 
-    public init(directory: String, modelFileBytes: Int = 1 << 30, pendingChanges: Int = 64) {
+    public init(
+      directory: String, modelFileBytes: Int = 1 << 30, pendingChanges: Int = 64,
+      planning: PlanningOptions = PlanningOptions()
+    ) {
       self.directory = directory
       self.modelFileBytes = modelFileBytes
       self.pendingChanges = pendingChanges
+      self.planning = planning
     }
   }
 
@@ -273,7 +280,8 @@ public final class ModelRepository: Sendable {
     let began = MonotonicTime.now()
     let file = try FileBytes(path, limit: options.modelFileBytes)
     let bytes = UnsafeRawBufferPointer(file.bytes)
-    let loaded = try ModelLoader.load(bytes: bytes, featureNames: configuration.featureNames)
+    let loaded = try ModelLoader.load(
+      bytes: bytes, featureNames: configuration.featureNames, planning: options.planning)
     try configuration.check(against: loaded.plan.signature)
     let verified = try ModelVerification.golden(beside: path, loaded, configuration)
     if let failure = verified?.failure { throw InputError("golden.csv is not reproduced: \(failure)") }

@@ -14,7 +14,8 @@ public struct ModelVerification {
   public let format: String
   /// What comes of model.yaml and of the model itself, unless a call says otherwise.
   public let tolerance: VerificationTolerance
-  private let plan: any ScoringPlan
+  /// How it is scored.
+  public let plan: any ScoringPlan
   private let configuration: ModelConfiguration
 
   /// The longest golden.csv, in bytes.

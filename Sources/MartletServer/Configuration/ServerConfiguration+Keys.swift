@@ -31,6 +31,10 @@ extension ServerConfiguration {
       "models.readiness", \.models.readiness,
       "When the server calls itself ready: all of the models are loaded, or any of them. A model that says "
         + "readiness: {required: true} in its model.yaml must be loaded either way."),
+    .duration(
+      "models.planning_time", \.models.planningTime, .zero ... .seconds(10),
+      "Time that a model's tree ensembles are measured for at load, to find their fastest form. 0s measures nothing and "
+        + "takes the forms that usually are. docs/plans.md"),
 
     .bytes(
       "rounds.connection_bytes", \.rounds.connectionBytes, 1 << 10...16 << 20,

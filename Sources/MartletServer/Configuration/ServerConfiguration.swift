@@ -40,6 +40,8 @@ public struct ServerConfiguration: Sendable, Equatable {
   public struct Models: Sendable, Equatable {
     public var directory = "models"
     public var readiness: Readiness = .all
+    /// How long the tree ensembles of a model are measured when it is loaded.
+    public var planningTime: Duration = .milliseconds(50)
 
     public enum Readiness: String, Sendable, CaseIterable {
       case all

@@ -4,6 +4,7 @@ import Logging
 import MartletAdmin
 import MartletBatching
 import MartletCore
+import MartletEngine
 import MartletMonitoring
 import MartletRPC
 import MartletRepository
@@ -40,7 +41,8 @@ public final class Server: @unchecked Sendable {
     repository = ModelRepository(
       options: .init(
         directory: configuration.models.directory, modelFileBytes: configuration.limits.modelFileBytes,
-        pendingChanges: configuration.limits.modelChanges),
+        pendingChanges: configuration.limits.modelChanges,
+        planning: PlanningOptions(measuringNanoseconds: configuration.models.planningTime.wholeNanoseconds)),
       logger: logger)
     state = ServerState(
       version: Version.text,

@@ -202,6 +202,29 @@ import Testing
     }
   }
 
+  @Test("describe --plan measures a model here: by its path, or by its name in a directory")
+  func plan() async throws {
+    let path = try await run(["describe", "models/credit-risk/1", "--plan", "--format", "json"])
+    #expect(path.status == 0, "\(path.errors)")
+    let object = try JSONSerialization.jsonObject(with: Data(path.output.utf8)) as? [String: Any]
+    let cost = try #require(object?["cost"] as? [String: Any])
+    #expect(try #require(cost["nanoseconds_per_row"] as? Double) > 0)
+    let name = try await run(["describe", "caravan-response", "--models", "models", "--plan", "--format", "csv"])
+    #expect(name.status == 0, "\(name.errors)")
+    let (columns, rows) = try read(name.output)
+    let batch = try #require(columns.firstIndex(of: "batch"))
+    let sizes = rows.compactMap { row -> String? in
+      guard case .row(let cells) = row else { return nil }
+      return cells[batch]
+    }
+    #expect(sizes == ["1", "8", "64", "512"])
+    let table = try await run(["describe", "models/caravan-response", "--plan"])
+    #expect(table.output.contains("500 trees"))
+    let remote = try await run(["describe", "credit-risk", "--plan", "--server", "ttrpc://127.0.0.1:1"])
+    #expect(remote.status != 0)
+    #expect(remote.errors.contains("--plan"))
+  }
+
   @Test("help, version and completions go to standard output")
   func help() async throws {
     let version = try await run(["version", "--format", "json"])
