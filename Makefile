@@ -81,6 +81,12 @@ prove-engine: ## Compare every tree kernel in every variant with the walk on 100
 	MARTLET_PROVE_MODELS=$(MODELS) $(SWIFT) test -c release -Xswiftc -enable-testing --scratch-path .build-prove \
 	  --filter CodedPlanTests
 
+bench-load: ## Measure time and memory of loading large tree ensembles
+	scripts/setup --quiet build
+	scripts/python-env
+	$(SWIFT) build -c release --product martlet
+	.venv/bin/python Benchmarks/load/run .build/release/martlet
+
 protos: ## Write the protobuf-c code of Protos/ into Sources/CProtos
 	scripts/setup --quiet build
 	Protos/generate

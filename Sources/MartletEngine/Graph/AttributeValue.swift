@@ -7,6 +7,8 @@ public enum AttributeValue: Sendable {
   case text(String)
   case floats([Float])
   case integers([Int64])
+  /// A list of integers that is as long as a forest has nodes; read like any other.
+  case packedIntegers(PackedIntegers)
   /// A vector of texts.
   case texts(ConstantTensor)
   case tensor(ConstantTensor)
@@ -20,7 +22,7 @@ public enum AttributeValue: Sendable {
     case .integer: "an integer"
     case .text: "a text"
     case .floats: "a list of floats"
-    case .integers: "a list of integers"
+    case .integers, .packedIntegers: "a list of integers"
     case .texts: "a list of texts"
     case .tensor: "a tensor"
     case .ensemble: "an ensemble"

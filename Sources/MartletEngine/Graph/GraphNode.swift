@@ -77,8 +77,15 @@ extension GraphNode {
 
   public func integers(_ attribute: String) throws(ModelError) -> [Int64]? {
     guard let value = attributes[attribute] else { return nil }
+    if case .packedIntegers(let packed) = value { return packed.values }
     guard case .integers(let integers) = value else { throw mismatch(attribute, value, "a list of integers") }
     return integers
+  }
+
+  /// The same without taking more memory than the file's form.
+  public func packedIntegers(_ attribute: String) throws(ModelError) -> PackedIntegers? {
+    if case .packedIntegers(let packed)? = attributes[attribute] { return packed }
+    return try integers(attribute).map { PackedIntegers($0) }
   }
 
   public func floats(_ attribute: String) throws(ModelError) -> [Float]? {

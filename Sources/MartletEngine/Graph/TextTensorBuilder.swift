@@ -9,6 +9,9 @@ public struct TextTensorBuilder: ~Copyable {
   private var count = 0
   private var used = 0
   private var finished = false
+  /// The last texts that were new.
+  private var recent = [TextRef](repeating: .empty, count: 4)
+  private var next = 0
 
   /// Room for `count` texts of `bytes` bytes together.
   public init(count: Int, bytes: Int) {
@@ -33,11 +36,20 @@ public struct TextTensorBuilder: ~Copyable {
   public mutating func append(_ text: UnsafeRawBufferPointer) {
     precondition(count < capacity && text.count <= heapCapacity - used)
     var copy = TextRef.empty
+    // Lists often have a few texts again and again; memory behind the last byte is never touched, and so never taken.
+    for known in recent where known.count == text.count && text.count > 0 {
+      guard known.bytes.elementsEqual(text) else { continue }
+      (elements + count).initialize(to: known)
+      count += 1
+      return
+    }
     if text.count > 0, let start = text.baseAddress {
       let target = UnsafeMutableRawPointer(heap + used)
       target.copyMemory(from: start, byteCount: text.count)
       copy = TextRef(start: UnsafePointer(heap + used), count: text.count)
       used += text.count
+      recent[next] = copy
+      next = (next + 1) % recent.count
     }
     (elements + count).initialize(to: copy)
     count += 1

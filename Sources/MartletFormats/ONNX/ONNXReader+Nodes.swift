@@ -117,6 +117,8 @@ extension ONNXReader {
       guard let tensor = fields.tensor else { throw error("is said to be a tensor, but has none") }
       return (name, .tensor(try self.tensor(tensor, what: "attribute '\(name)' of \(node.label):").tensor))
     case .floats: return (name, .floats(try floats(message, count: fields.floats)))
+    case .integers where node.opType.hasPrefix("TreeEnsemble") && (name.hasPrefix("nodes_") || name.hasSuffix("ids")):
+      return (name, .packedIntegers(try packedIntegers(message, count: fields.integers)))
     case .integers: return (name, .integers(try integers(message, count: fields.integers)))
     case .texts:
       guard let texts = try texts(message, count: fields.texts, bytes: fields.textBytes) else {
@@ -216,6 +218,26 @@ extension ONNXReader {
       try eachVarint(&reader, field) { values.append(Int64(bitPattern: $0)) }
     }
     return values
+  }
+
+  private func packedIntegers(_ message: ProtobufReader, count: Int) throws(ModelError) -> PackedIntegers {
+    var bits: UInt64 = 0
+    try eachInteger(message) { bits |= PackedIntegers.bits(of: $0) }
+    var packed = PackedIntegers(count: count, bits: bits)
+    try packed.append { (add) throws(ModelError) in try eachInteger(message, add) }
+    return packed
+  }
+
+  private func eachInteger(_ message: ProtobufReader, _ body: (Int64) -> Void) throws(ModelError) {
+    var reader = message
+    while !reader.isAtEnd {
+      let field = try reader.field()
+      if field.number == 8 {
+        try eachVarint(&reader, field) { body(Int64(bitPattern: $0)) }
+      } else {
+        try reader.skip(field.wire)
+      }
+    }
   }
 
   /// Nil when one is not valid UTF-8.

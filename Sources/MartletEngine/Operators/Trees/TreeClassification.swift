@@ -22,10 +22,10 @@ final class TreeClassificationOperator<Value: TreeValue>: Operator {
     guard baseValues.count <= labels.count else {
       throw node.error(attribute: "base_values", "has \(baseValues.count) elements, expected \(labels.count) or none")
     }
-    let ids = try node.required("class_ids", node.integers("class_ids"))
+    let ids = try node.required("class_ids", node.packedIntegers("class_ids"))
     let weights = try attributes.numbers("class_weights", as: Value.self)
     twoClasses = TwoClassRule(
-      hasOneScore: labels.count == 2 && Set(ids).count == 1, isPositive: !weights.contains { $0 < 0 },
+      hasOneScore: labels.count == 2 && ids.isConstant, isPositive: !weights.contains { $0 < 0 },
       baseValues: baseValues, transform: transform)
     try TreeInput<Value>.check(node, context, features: ensemble.features)
     scorer = TreeScorer(ensemble, .sum, label: node.label, context.trees)

@@ -58,8 +58,8 @@ struct TreeEnsembleAttributes {
     }
   }
 
-  private func integers(_ name: String, count: Int? = nil) throws(ModelError) -> [Int64] {
-    let values = try node.required(name, node.integers(name))
+  private func integers(_ name: String, count: Int? = nil) throws(ModelError) -> PackedIntegers {
+    let values = try node.required(name, node.packedIntegers(name))
     if let count, values.count != count {
       throw node.error(attribute: name, "has \(values.count) elements, expected \(count) as in nodes_treeids")
     }
@@ -76,14 +76,14 @@ struct TreeEnsembleAttributes {
     let whenFalse = try integers("nodes_falsenodeids", count: count)
     let modes = try node.required("nodes_modes", node.texts("nodes_modes"))
     let values = try numbers("nodes_values", as: Value.self)
-    let tracks = try node.integers("nodes_missing_value_tracks_true") ?? []
+    let tracks = try node.packedIntegers("nodes_missing_value_tracks_true") ?? PackedIntegers([])
     guard modes.count == count else {
       throw node.error(attribute: "nodes_modes", "has \(modes.count) elements, expected \(count) as in nodes_treeids")
     }
     guard values.count == count else {
       throw node.error(attribute: "nodes_values", "has \(values.count) elements, expected \(count) as in nodes_treeids")
     }
-    guard tracks.isEmpty || tracks.count == count else {
+    guard tracks.count == 0 || tracks.count == count else {
       throw node.error(
         attribute: "nodes_missing_value_tracks_true", "has \(tracks.count) elements, expected \(count) or none")
     }
@@ -93,7 +93,7 @@ struct TreeEnsembleAttributes {
     for index in 0..<count {
       let mode = try Self.mode(names[index], index, node)
       var source = TreeEnsembleBuilder<Value>.Source(
-        mode: mode, feature: 0, tracksTrue: !tracks.isEmpty && tracks[index] == 1, value: values[index], whenTrue: 0,
+        mode: mode, feature: 0, tracksTrue: tracks.count > 0 && tracks[index] == 1, value: values[index], whenTrue: 0,
         whenFalse: 0)
       if mode != .leaf {
         guard features[index] >= 0, features[index] < TreeEnsemble<Value>.maximumFeatures else {
@@ -123,7 +123,7 @@ struct TreeEnsembleAttributes {
           + "\(weights.count) elements, expected as many of each")
     }
     builder.leaves.reserveCapacity(trees.count)
-    for index in trees.indices {
+    for index in 0..<trees.count {
       guard let place = keys.index(tree: trees[index], node: nodes[index]) else {
         throw node.error(
           attribute: "\(kind)_nodeids",

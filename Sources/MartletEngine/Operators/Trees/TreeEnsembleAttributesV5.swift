@@ -47,14 +47,15 @@ struct TreeEnsembleAttributesV5 {
       throw node.error(attribute: "n_targets", "is \(targets), expected 1 to \(1 << 20)")
     }
     var builder = TreeEnsembleBuilder<Value>()
-    let features = try node.required("nodes_featureids", node.integers("nodes_featureids"))
+    let features = try node.required("nodes_featureids", node.packedIntegers("nodes_featureids"))
     let inner = features.count
     guard inner > 0 else { throw node.error(attribute: "nodes_featureids", "is empty") }
-    let leafTargets = try node.required("leaf_targetids", node.integers("leaf_targetids"))
+    let leafTargets = try node.required("leaf_targetids", node.packedIntegers("leaf_targetids"))
     try addInnerNodes(to: &builder, features, leaves: leafTargets.count)
 
     let leafWeights: [Value] = try numbers("leaf_weights", count: leafTargets.count)
-    for (index, target) in leafTargets.enumerated() {
+    for index in 0..<leafTargets.count {
+      let target = leafTargets[index]
       builder.sources.append(
         .init(mode: .leaf, feature: 0, tracksTrue: false, value: 0, whenTrue: 0, whenFalse: 0))
       builder.leaves.append(
@@ -76,7 +77,7 @@ struct TreeEnsembleAttributesV5 {
   }
 
   private func addInnerNodes<Value: TreeValue>(
-    to builder: inout TreeEnsembleBuilder<Value>, _ features: [Int64], leaves: Int
+    to builder: inout TreeEnsembleBuilder<Value>, _ features: PackedIntegers, leaves: Int
   ) throws(ModelError) {
     let inner = features.count
     let splits: [Value] = try numbers("nodes_splits", count: inner)
@@ -88,8 +89,8 @@ struct TreeEnsembleAttributesV5 {
     let trueLeaf = try integers("nodes_trueleafs", count: inner)
     let whenFalse = try integers("nodes_falsenodeids", count: inner)
     let falseLeaf = try integers("nodes_falseleafs", count: inner)
-    let tracks = try node.integers("nodes_missing_value_tracks_true") ?? []
-    guard tracks.isEmpty || tracks.count == inner else {
+    let tracks = try node.packedIntegers("nodes_missing_value_tracks_true") ?? PackedIntegers([])
+    guard tracks.count == 0 || tracks.count == inner else {
       throw node.error(
         attribute: "nodes_missing_value_tracks_true", "has \(tracks.count) elements, expected \(inner) or none")
     }
@@ -127,7 +128,7 @@ struct TreeEnsembleAttributesV5 {
       }
       builder.sources.append(
         .init(
-          mode: mode, feature: Int32(features[index]), tracksTrue: !tracks.isEmpty && tracks[index] == 1, value: value,
+          mode: mode, feature: Int32(features[index]), tracksTrue: tracks.count > 0 && tracks[index] == 1, value: value,
           whenTrue: try child(whenTrue[index], isLeaf: trueLeaf[index], "nodes_truenodeids"),
           whenFalse: try child(whenFalse[index], isLeaf: falseLeaf[index], "nodes_falsenodeids")))
     }
@@ -150,8 +151,8 @@ struct TreeEnsembleAttributesV5 {
     return sets
   }
 
-  private func integers(_ name: String, count: Int) throws(ModelError) -> [Int64] {
-    let values = try node.required(name, node.integers(name))
+  private func integers(_ name: String, count: Int) throws(ModelError) -> PackedIntegers {
+    let values = try node.required(name, node.packedIntegers(name))
     guard values.count == count else {
       throw node.error(attribute: name, "has \(values.count) elements, expected \(count) as in nodes_featureids")
     }

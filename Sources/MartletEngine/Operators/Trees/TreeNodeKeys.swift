@@ -11,7 +11,7 @@ struct TreeNodeKeys {
   private let trees: [Tree]
   private let indexOfTree: [Int64: Int]
   private let treeOfNode: [UInt32]
-  private let nodeIDs: [Int64]
+  private let nodeIDs: PackedIntegers
   /// Indices of the nodes, tree by tree and by node id within.
   private let sorted: [UInt32]
 
@@ -23,12 +23,12 @@ struct TreeNodeKeys {
   let roots: [UInt32]
 
   /// Errors: lists of different lengths, and a (tree id, node id) that comes twice.
-  init(trees treeIDs: [Int64], nodes nodeIDs: [Int64], _ node: GraphNode) throws(ModelError) {
+  init(trees treeIDs: PackedIntegers, nodes nodeIDs: PackedIntegers, _ node: GraphNode) throws(ModelError) {
     guard treeIDs.count == nodeIDs.count else {
       throw node.error(
         attribute: "nodes_nodeids", "has \(nodeIDs.count) elements, expected \(treeIDs.count) as in nodes_treeids")
     }
-    guard !treeIDs.isEmpty, treeIDs.count < 1 << 31 else {
+    guard treeIDs.count > 0, treeIDs.count < 1 << 31 else {
       throw node.error(attribute: "nodes_treeids", "has \(treeIDs.count) elements, expected 1 to \(1 << 31 - 1)")
     }
     var trees: [Tree] = []
@@ -36,7 +36,8 @@ struct TreeNodeKeys {
     var treeOfNode: [UInt32] = []
     var roots: [UInt32] = []
     treeOfNode.reserveCapacity(treeIDs.count)
-    for (index, id) in treeIDs.enumerated() {
+    for index in 0..<treeIDs.count {
+      let id = treeIDs[index]
       var tree = index == 0 ? 0 : Int(treeOfNode[index - 1])
       if index == 0 || treeIDs[index - 1] != id {
         roots.append(UInt32(index))
@@ -56,7 +57,7 @@ struct TreeNodeKeys {
       trees[index].count = 0
     }
     var sorted = [UInt32](repeating: 0, count: treeIDs.count)
-    for index in treeIDs.indices {
+    for index in 0..<treeIDs.count {
       let tree = Int(treeOfNode[index])
       sorted[trees[tree].first + trees[tree].count] = UInt32(index)
       trees[tree].count += 1
