@@ -160,6 +160,19 @@ struct GoldenValues {
       + "expected \(expected.describe(first))"
   }
 
+  /// Where these values differ from the expected ones by more than `absolute` + `relative` |b|; nil when they do not.
+  func difference(from expected: GoldenValues, relative: Double, _ absolute: Double) -> String? {
+    guard type == expected.type, count == expected.count else {
+      return "is \(type) \(shape), expected \(expected.type) \(expected.shape)"
+    }
+    for index in 0..<count where !isEqual(expected, index, true) {
+      guard let a = number(index), let b = expected.number(index),
+        a == b || abs(a - b) <= absolute + relative * abs(b)
+      else { return "element \(index) is \(describe(index)), expected \(expected.describe(index))" }
+    }
+    return nil
+  }
+
   private func isEqual(_ expected: GoldenValues, _ index: Int, _ isExact: Bool) -> Bool {
     if type == .text { return texts[index] == expected.texts[index] }
     let range = (index * type.byteWidth)..<((index + 1) * type.byteWidth)

@@ -69,4 +69,25 @@ void martlet_dense_double(
     const double *x, const double *panels, const double *bias, double *out, size_t rows, size_t depth, size_t columns,
     bool rectifies);
 
+/// Replaces each number by its exponential, with the bits of the C library's expf.
+void martlet_exp_float(float *values, size_t count);
+
+/// Writes the hyperbolic tangent of each number, which may be in place, with the bits of ONNX Runtime's.
+void martlet_tanh_float(const float *from, float *to, size_t count);
+
+/// Writes exp(-gamma |x - v|^2) for all `x` [rows, depth] and vectors v, the columns of `vectors` [depth, count], to
+/// `out` [rows, count]. Squares are summed in the order of the features, without fused operations.
+void martlet_radial_kernel(
+    const float *x, const float *vectors, float *out, size_t rows, size_t depth, size_t count, float gamma);
+
+/// Scores every pair of classes i < j from the values of a kernel: writes `scores` [rows, classes (classes - 1) / 2].
+///
+/// `kernels` [rows, count], where the vectors of class c are those from `starts[c]` to `starts[c + 1]`, whose last is
+/// count. `coefficients` [count, classes - 1] are those of each vector against the other classes. A score is the sum,
+/// in double precision, of the products of the vectors of i, then of j, then `rho` of the pair.
+/// `sums` has room for classes (classes - 1) / 2 + classes - 1 numbers.
+void martlet_class_pairs(
+    const float *kernels, const float *coefficients, const int32_t *starts, size_t classes, const float *rho,
+    size_t rows, double *sums, float *scores);
+
 #endif

@@ -11,6 +11,8 @@ extension OperatorRegistry {
     Entry("LinearRegressor", 1...5, LinearRegressorOperator.self),
     Entry("Normalizer", 1...5, NormalizerOperator.self),
     Entry("OneHotEncoder", 1...5, OneHotEncoderOperator.self),
+    Entry("SVMClassifier", 1...5, SVMClassifierOperator.self),
+    Entry("SVMRegressor", 1...5, SVMRegressorOperator.self),
     Entry("Scaler", 1...5, ScalerOperator.self),
     Entry("TreeEnsemble", 5...5, make: TreeRegressionOperator<Float>.make),
     Entry("TreeEnsembleClassifier", 1...5, make: TreeClassificationOperator<Float>.make),

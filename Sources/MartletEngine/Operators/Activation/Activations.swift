@@ -1,4 +1,11 @@
+import CKernels
 import MartletCore
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
 
 /// 1 / (1 + exp(-x)), computed from the magnitude so that nothing overflows.
 struct LogisticFunction: FloatFunction {
@@ -9,9 +16,23 @@ struct LogisticFunction: FloatFunction {
   }
 }
 
+/// Single precision has the bits of ONNX Runtime's approximation.
 struct HyperbolicTangent: FloatFunction {
   init(_ node: GraphNode) {}
   func apply<T: FloatElement>(_ x: T) -> T { T.hyperbolicTangent(x) }
+  func kernel(for type: ElementType) -> UnaryKernel {
+    guard type == .float32 else {
+      return { from, to, count in
+        let x = from.assumingMemoryBound(to: Double.self)
+        let y = to.assumingMemoryBound(to: Double.self)
+        for i in 0..<count { y[i] = tanh(x[i]) }
+      }
+    }
+    return { from, to, count in
+      martlet_tanh_float(
+        from.assumingMemoryBound(to: Float.self), to.assumingMemoryBound(to: Float.self), count)
+    }
+  }
 }
 
 /// `LeakyRelu`: x, or alpha x below 0.
