@@ -9,10 +9,11 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-#define INLINED static inline __attribute__((always_inline))
-#define LANES 16
+#include "distances.h"
 
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+#define INLINED static inline __attribute__((always_inline))
+
+DEFINE_SQUARED_DISTANCES(distances_of_vectors, float, lanes, 16)
 
 INLINED void exponentials_body(float *values, size_t count) {
   size_t i = 0;
@@ -24,49 +25,10 @@ INLINED void exponentials_body(float *values, size_t count) {
   memcpy(values + i, rest, (count - i) * sizeof *rest);
 }
 
-// The sums of squared differences of ROWS rows with 16 vectors, times `factor`.
-#define DEFINE_DISTANCES(NAME, ROWS)                                                                                   \
-  INLINED void NAME(                                                                                                   \
-      const float *x, const float *vectors, float *out, size_t depth, size_t count, float factor) {                    \
-    lanes sums[ROWS] = {0}, vector;                                                                                    \
-    for (size_t k = 0; k < depth; k++, vectors += count) {                                                             \
-      memcpy(&vector, vectors, sizeof vector);                                                                         \
-      for (size_t row = 0; row < ROWS; row++) {                                                                        \
-        const lanes difference = x[row * depth + k] - vector;                                                          \
-        sums[row] += difference * difference;                                                                          \
-      }                                                                                                                \
-    }                                                                                                                  \
-    for (size_t row = 0; row < ROWS; row++) {                                                                          \
-      const lanes scaled = sums[row] * factor;                                                                         \
-      memcpy(out + row * count, &scaled, sizeof scaled);                                                               \
-    }                                                                                                                  \
-  }
-
-DEFINE_DISTANCES(distances_of_four, 4)
-DEFINE_DISTANCES(distances_of_one, 1)
-
 INLINED void radial_body(
     const float *x, const float *vectors, float *out, size_t rows, size_t depth, size_t count, float gamma) {
-  const size_t whole = count / LANES * LANES;
-  size_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    for (size_t i = 0; i < whole; i += LANES)
-      distances_of_four(x + row * depth, vectors + i, out + row * count + i, depth, count, -gamma);
-  }
-  for (; row < rows; row++) {
-    for (size_t i = 0; i < whole; i += LANES)
-      distances_of_one(x + row * depth, vectors + i, out + row * count + i, depth, count, -gamma);
-  }
-  for (size_t i = whole; i < count; i++) {
-    for (row = 0; row < rows; row++) {
-      float sum = 0;
-      for (size_t k = 0; k < depth; k++) {
-        const float difference = x[row * depth + k] - vectors[k * count + i];
-        sum += difference * difference;
-      }
-      out[row * count + i] = sum * -gamma;
-    }
-  }
+  distances_of_vectors(vectors, x, out, count, rows, depth, 1, count);
+  for (size_t i = 0; i < rows * count; i++) out[i] *= -gamma;
   exponentials_body(out, rows * count);
 }
 

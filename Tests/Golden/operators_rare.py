@@ -266,6 +266,42 @@ def special_values(o) -> None:
     o.case("CDist", "special", [odd, "b"], **to(b=quarters(5, 4, seed=9)), domain="com.microsoft", metric="sqeuclidean")
 
 
+def scattering(o) -> None:
+    """ScatterElements and ScatterND, borders of every mode, and parts whose sizes are an input."""
+    index = lambda n: np.random.default_rng(7).permuted(np.tile(np.arange(-3, 3), (n, 1)), axis=1)[:, :3].astype(I64)  # noqa: E731
+    o.batches("ScatterElements", "columns", lambda n: [quarters(n, 6), index(n), quarters(n, 3, seed=9)], axis=1)
+    for reduction in ("none", "add", "mul", "min", "max"):
+        for dtype in (F32, F64, I64, I32):
+            name = f"{reduction}_{np.dtype(dtype).name}"
+            data = [quarters(4, 5, dtype=F64).astype(dtype), "i", quarters(3, 5, dtype=F64, seed=8).astype(dtype)]
+            o.case("ScatterElements", name, data, constants={"i": whole(3, 5, high=4)[:, :5]}, reduction=reduction, by_row=False)
+            slices = [data[0], "i", quarters(3, 5, dtype=F64, seed=8).astype(dtype)]
+            o.case("ScatterND", name, slices, constants={"i": np.array([[3], [0], [3]], I64)}, reduction=reduction, by_row=False)
+    text = np.array([["a", "b"], ["c", "d"]], object)
+    o.case("ScatterElements", "text", [text, "i", text[::-1].copy()], constants={"i": np.array([[1, 0], [0, 1]], I64)}, outputs=[TensorProto.STRING], by_row=False)
+    o.case("ScatterND", "elements", [quarters(4, 3), "i", quarters(2)], constants={"i": np.array([[0, 1], [-1, -2]], I64)}, by_row=False)
+    for opset in (11, 13, 16):
+        o.case("ScatterElements", "older", [quarters(4, 3), "i", quarters(2, 3)], opset=opset, constants={"i": np.array([[0, 1, 2], [3, 0, 1]], I64)}, by_row=False)
+        o.case("ScatterND", "older", [quarters(4, 3), "i", quarters(1, 3)], opset=opset, constants={"i": np.array([[2]], I64)}, by_row=False)
+    for mode in ("edge", "reflect", "wrap"):
+        for name, amounts in (("columns", (0, 2, 0, 3)), ("rows", (1, 0, 2, 0)), ("both", (2, 1, 1, 2)), ("cut", (0, -1, 0, 2))):
+            o.case("Pad", f"{mode}_{name}", [quarters(5, 4), "p"], constants={"p": vector(*amounts)}, mode=mode, by_row=False)
+    o.batches("Pad", "edge", lambda n: [quarters(n, 3), "p"], constants={"p": vector(0, 1, 0, 1)}, mode="edge")
+    o.case("Pad", "edge_older", [quarters(5, 3)], opset=7, pads=[0, 1, 0, 2], mode="edge")
+    out = [TensorProto.FLOAT] * 2
+    o.case("Split", "sizes_given", [quarters(5, 6), vector(2, 4)], axis=1, outputs=out, by_row=False)
+    o.case("Split", "sizes_with_zero", [quarters(5, 6), vector(6, 0)], axis=1, outputs=out, by_row=False)
+    for k in (-2, 0, 3):
+        o.case("EyeLike", f"k_{k}".replace("-", "minus"), [quarters(4, 6)], k=k, by_row=False)
+    o.case("EyeLike", "int64", [quarters(4, 4)], dtype=TensorProto.INT64, outputs=[TensorProto.INT64], by_row=False)
+    for power in (1, 2):
+        o.batches("LpNormalization", f"p{power}", lambda n: [quarters(n, 6)], p=power)  # noqa: B023
+        o.case("LpNormalization", f"p{power}_axis0", [quarters(5, 3, dtype=F64)], axis=0, p=power, by_row=False)
+    for equation, shapes in (("...ij,...jk->...ik", [(2, 3, 4), (2, 4, 2)]), ("...ij,jk", [(2, 3, 4), (4, 2)]), ("i...->...", [(3, 4)]), ("...,...->...", [(3, 1), (1, 4)])):
+        name = "ellipsis_" + equation.replace(",", "_").replace("->", "_to_").replace("...", "x")
+        o.case("Einsum", name, [quarters(*shape, seed=i) for i, shape in enumerate(shapes)], equation=equation, by_row=False)
+
+
 def rare_operators(o) -> None:
-    for group in (narrow_types, casts, functions, moves, sums, distances, special_values):
+    for group in (narrow_types, casts, functions, moves, sums, distances, scattering, special_values):
         group(o)

@@ -15,10 +15,12 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np  # noqa: E402
 from zoo_boosters import boosters  # noqa: E402
+from zoo_compositions import compositions  # noqa: E402
 from zoo_handmade import handmade  # noqa: E402
 from zoo_handmade_svm import support_vector_machines  # noqa: E402
 from zoo_similarity import similarity  # noqa: E402
 from zoo_sklearn import estimators, pipelines  # noqa: E402
+from zoo_transformers import transforming  # noqa: E402
 
 from golden import Writer  # noqa: E402
 
@@ -29,7 +31,7 @@ def main() -> int:
         return 2
     np.random.seed(0)
     writer = Writer(sys.argv[1])
-    for family in (estimators, pipelines, similarity, boosters, handmade, support_vector_machines):
+    for family in (estimators, pipelines, similarity, transforming, compositions, boosters, handmade, support_vector_machines):
         family(writer)
     writer.finish()
     return 0

@@ -79,7 +79,9 @@ struct StandardOperatorsHostileTests {
   }
 
   @Test(
-    "an operator never ends the process, whatever it is given", arguments: OperatorRegistry.standard.map(\.opType))
+    "an operator never ends the process, whatever it is given",
+    // Those that run graphs take none of these attributes.
+    arguments: OperatorRegistry.standard.map(\.opType).filter { $0 != "If" && $0 != "Scan" })
   func neverTraps(opType: String) {
     var random = FixedRandom(state: opType.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
     let lowest = OperatorRegistry.standard.first { $0.opType == opType }!.opsets.lowerBound

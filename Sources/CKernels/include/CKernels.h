@@ -80,6 +80,19 @@ void martlet_tanh_float(const float *from, float *to, size_t count);
 void martlet_radial_kernel(
     const float *x, const float *vectors, float *out, size_t rows, size_t depth, size_t count, float gamma);
 
+/// Writes the squared distances of the columns of `a` [depth, columns] and the rows of `b` [rows, depth]: that of a
+/// column and a row to `out[column * column_step + row * row_step]`.
+///
+/// Squares are summed in the order of the features, without fused operations, whatever lies in the lanes.
+void martlet_distances_float(
+    const float *a, const float *b, float *out, size_t columns, size_t rows, size_t depth, size_t column_step,
+    size_t row_step);
+
+/// The same in double precision.
+void martlet_distances_double(
+    const double *a, const double *b, double *out, size_t columns, size_t rows, size_t depth, size_t column_step,
+    size_t row_step);
+
 /// Scores every pair of classes i < j from the values of a kernel: writes `scores` [rows, classes (classes - 1) / 2].
 ///
 /// `kernels` [rows, count], where the vectors of class c are those from `starts[c]` to `starts[c + 1]`, whose last is

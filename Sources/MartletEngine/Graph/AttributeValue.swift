@@ -12,6 +12,10 @@ public enum AttributeValue: Sendable {
   /// A vector of texts.
   case texts(ConstantTensor)
   case tensor(ConstantTensor)
+  /// A graph that the operator runs; what it reads of the graph around it are inputs of the node.
+  case graph(Graph)
+  /// The value of an attribute of the function around the node; none is left when a file has been read.
+  case reference(String)
   /// Trees of a booster's own file; no ONNX file has such.
   case ensemble(NativeEnsemble)
 
@@ -25,6 +29,8 @@ public enum AttributeValue: Sendable {
     case .integers, .packedIntegers: "a list of integers"
     case .texts: "a list of texts"
     case .tensor: "a tensor"
+    case .graph: "a graph"
+    case .reference: "a reference"
     case .ensemble: "an ensemble"
     }
   }

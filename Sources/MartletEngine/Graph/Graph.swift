@@ -34,6 +34,8 @@ public struct Graph: Sendable {
   public var outputs: [Value]
   /// Outputs that the graph has for those who ask for them.
   public var furtherOutputs: [Value] = []
+  /// How many of the inputs, the last ones, are values of the graph around this one, which is inside a node.
+  public var capturedInputs = 0
   public var nodes: [GraphNode]
   public var initializers: [String: ConstantTensor]
   /// Version of the operator set for each domain, the default domain under the empty name.

@@ -30,7 +30,7 @@ package struct OperatorRegistry: Sendable {
   ///
   /// The newest are those of onnx 1.23; `ai.martlet` is what our loaders of other formats make.
   package static let opsets: [String: ClosedRange<Int>] = [
-    "": 7...28, "ai.onnx.ml": 1...5, "com.microsoft": 1...1, "ai.martlet": 1...1,
+    "": 5...28, "ai.onnx.ml": 1...5, "com.microsoft": 1...1, "ai.martlet": 1...1,
   ]
 
   /// The last version in the default domain, for entries that are right up to the newest.
@@ -42,6 +42,11 @@ package struct OperatorRegistry: Sendable {
     "com.microsoft": Dictionary(grouping: microsoft, by: \.opType),
     "ai.martlet": Dictionary(grouping: native, by: \.opType),
   ]
+
+  /// Domain and name of every operator.
+  static var all: [(domain: String, opType: String)] {
+    domains.flatMap { domain, operators in operators.keys.map { (domain, $0) } }
+  }
 
   /// The operator that `node` names, or an error that names operator, domain, version and node.
   static func makeOperator(_ node: GraphNode, context: PlanningContext) throws(ModelError) -> AnyOperator {

@@ -127,20 +127,29 @@ public enum GraphPlanner {
     let signature = plan.signature
     let together = Tile(signature: signature, capacity: trialRows)
     let alone = Tile(signature: signature, capacity: trialRows)
-    for tile in [together, alone] {
-      for (index, input) in signature.inputs.enumerated() {
-        let own = columns.filter { $0.input == index }
-        ModelInputs.fill(
-          tile.input(index), input, rows: trialRows, categories: { own[$0].categories }, texts: tile.texts)
-      }
-      tile.rows = trialRows
-    }
     let scratch = plan.makeScratch()
-    do {
-      try plan.score(together, rows: 0..<trialRows, scratch: scratch)
-      for row in 0..<trialRows { try plan.score(alone, rows: row..<(row + 1), scratch: scratch) }
-    } catch {
-      throw ModelError("\(error.message) (in a trial run with made-up rows)")
+    for isZero in [false, true] {
+      for tile in [together, alone] {
+        for (index, input) in signature.inputs.enumerated() {
+          let own = columns.filter { $0.input == index }
+          ModelInputs.fill(
+            tile.input(index), input, rows: trialRows, categories: { own[$0].categories }, texts: tile.texts)
+          guard isZero, input.type != .text else { continue }
+          tile.input(index).initializeMemory(
+            as: UInt8.self, repeating: 0, count: trialRows * input.width * input.type.byteWidth)
+        }
+        tile.rows = trialRows
+      }
+      do {
+        try plan.score(together, rows: 0..<trialRows, scratch: scratch)
+        for row in 0..<trialRows { try plan.score(alone, rows: row..<(row + 1), scratch: scratch) }
+        break
+      } catch {
+        // A model may refuse values that it does not know, numbers of categories for example; 0 is one of most.
+        guard !isZero, error.code == .invalidArgument else {
+          throw ModelError("\(error.message) (in a trial run with made-up rows)")
+        }
+      }
     }
     for (index, output) in signature.outputs.enumerated() {
       guard equal(together, alone, index, output) else {

@@ -10,6 +10,8 @@ struct PlanningContext {
     /// The shape in the planning run.
     var shape: Shape
     var constant: ConstantTensor?
+    /// The elements in the planning run, valid while the operator is made.
+    var bytes = UnsafeRawPointer(bitPattern: 64).unsafelyUnwrapped
   }
 
   /// Nil for an optional input that is absent.

@@ -19,12 +19,14 @@ final class PlanningRun {
   private let used: Set<String>
 
   /// Memory of a planning run beside the model's own constants.
-  private static let budget = 16 << 20
+  static let budget = 16 << 20
+  /// The same for a graph inside a node: graphs may lie in each other.
+  static let nestedBudget = 1 << 20
 
   /// Reserves each input as a tensor of the type and shape that `inputs` gives and lets `fill` write it, then runs.
   init(
     _ graph: Graph, _ order: GraphOrder, inputs: [(type: ElementType, shape: Shape)],
-    trees: TreePlanning = TreePlanning(PlanningOptions(measuringNanoseconds: 0)),
+    trees: TreePlanning = TreePlanning(PlanningOptions(measuringNanoseconds: 0)), budget: Int = PlanningRun.budget,
     fill: (Int, Tensor, TextHeap) -> Void
   ) throws(ModelError) {
     self.graph = graph
@@ -53,7 +55,7 @@ final class PlanningRun {
     let constantBytes = constants.values.reduce(0) { $0 + $1.count * $1.type.byteWidth }
     scratch = EngineScratch(
       slots: slots.count, constants: constants.map { (slot: $0.key, tensor: $0.value) },
-      budget: Self.budget + 2 * constantBytes)
+      budget: budget + 2 * constantBytes)
     for (index, input) in inputs.enumerated() {
       scratch.slots[index].reserve(input.type, input.shape)
       fill(index, Tensor(slot: scratch.slots + index), texts)
@@ -69,7 +71,8 @@ final class PlanningRun {
       inputs: inputs.map { slot in
         guard slot >= 0 else { return nil }
         let tensor = scratch.slots[Int(slot)]
-        return PlanningContext.Input(type: tensor.type, shape: tensor.shape, constant: constants[Int(slot)])
+        return PlanningContext.Input(
+          type: tensor.type, shape: tensor.shape, constant: constants[Int(slot)], bytes: UnsafeRawPointer(tensor.base))
       }, outputCount: outputs.count, trees: trees)
     let item = StepList.Item(
       run: try OperatorRegistry.makeOperator(node, context: context), label: node.label, node: index,

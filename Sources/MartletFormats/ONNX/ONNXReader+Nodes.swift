@@ -39,12 +39,13 @@ extension ONNXReader {
     }
     node.opset = opset
     for attribute in attributes {
-      let (name, value) = try self.attribute(attribute, of: node)
+      let (name, value) = try self.attribute(attribute, of: node, opsets: opsets)
       guard let value else { continue }
       guard node.attributes.updateValue(value, forKey: name) == nil else {
         throw reader.error("\(node.label) has two attributes '\(name)'")
       }
     }
+    node.bindCapturedValues()
     return node
   }
 
@@ -74,6 +75,9 @@ extension ONNXReader {
     var integer: Int64?
     var text: UnsafeBufferPointer<UInt8>?
     var tensor: ProtobufReader?
+    var graph: ProtobufReader?
+    /// The attribute of a function that this one takes its value from.
+    var reference = ""
     var floats = 0
     var integers = 0
     var texts = 0
@@ -81,8 +85,8 @@ extension ONNXReader {
     var unsupported: Kind?
   }
 
-  private mutating func attribute(
-    _ message: ProtobufReader, of node: GraphNode
+  mutating func attribute(
+    _ message: ProtobufReader, of node: GraphNode, opsets: [String: Int]
   ) throws(ModelError) -> (String, AttributeValue?) {
     let fields = try attributeFields(message, of: node)
     let name = fields.name
@@ -92,8 +96,9 @@ extension ONNXReader {
       message.error(node.error(attribute: name, problem).message)
     }
     if let unsupported = fields.unsupported {
-      throw error("is a \(unsupported), which is not supported (sub-graphs neither)")
+      throw error("is a \(unsupported), which is not supported")
     }
+    if !fields.reference.isEmpty { return (name, .reference(fields.reference)) }
     // Files of the first format versions do not say the kind.
     let kind =
       fields.kind
@@ -105,7 +110,9 @@ extension ONNXReader {
             ? .texts
             : fields.tensor != nil
               ? .tensor
-              : fields.text != nil ? .text : fields.integer != nil ? .integer : fields.float != nil ? .float : nil)
+              : fields.graph != nil
+                ? .graph
+                : fields.text != nil ? .text : fields.integer != nil ? .integer : fields.float != nil ? .float : nil)
     switch kind {
     case .float: return (name, .float(fields.float ?? 0))
     case .integer: return (name, .integer(fields.integer ?? 0))
@@ -116,6 +123,9 @@ extension ONNXReader {
     case .tensor:
       guard let tensor = fields.tensor else { throw error("is said to be a tensor, but has none") }
       return (name, .tensor(try self.tensor(tensor, what: "attribute '\(name)' of \(node.label):").tensor))
+    case .graph:
+      guard let graph = fields.graph else { throw error("is said to be a graph, but has none") }
+      return (name, .graph(try self.graph(graph, opsets: opsets)))
     case .floats: return (name, .floats(try floats(message, count: fields.floats)))
     case .integers where node.opType.hasPrefix("TreeEnsemble") && (name.hasPrefix("nodes_") || name.hasSuffix("ids")):
       return (name, .packedIntegers(try packedIntegers(message, count: fields.integers)))
@@ -165,10 +175,10 @@ extension ONNXReader {
         fields.kind = number == 0 ? nil : kind
       case 21:
         try reader.expect(field, .bytes, "ref_attr_name")
-        guard try reader.bytes().isEmpty else {
-          throw reader.error("\(node.label): attribute '\(fields.name)' refers to one of a function, not supported")
-        }
-      case 6: fields.unsupported = try unsupported(&reader, field, .graph)
+        fields.reference = try text(&reader, field, "the reference of an attribute of \(node.label)")
+      case 6:
+        try reader.expect(field, .bytes, "a graph attribute")
+        fields.graph = try reader.message()
       case 10: fields.unsupported = try unsupported(&reader, field, .tensors)
       case 11: fields.unsupported = try unsupported(&reader, field, .graphs)
       case 14: fields.unsupported = try unsupported(&reader, field, .type)

@@ -7,7 +7,11 @@ struct ONNXReader {
   /// 150 bytes of memory however few it has in the file, so this bounds what a small hostile file can make us allocate.
   static let maximumParts = 100_000
 
-  private var parts = 0
+  var parts = 0
+  /// Calls of functions that have been put in place; makes their names unique.
+  var calls = 0
+  /// How deep the graph that is being read lies inside others.
+  private var depth = 0
 
   /// Counts one more part of the model's structure.
   mutating func count(_ reader: ProtobufReader) throws(ModelError) {
@@ -26,6 +30,7 @@ struct ONNXReader {
     var graphMessage: ProtobufReader?
     var opsets: [String: Int] = [:]
     var metadata: [String: String] = [:]
+    var functionMessages: [ProtobufReader] = []
     while !reader.isAtEnd {
       let field = try reader.field()
       switch field.number {
@@ -52,7 +57,10 @@ struct ONNXReader {
         let (key, value) = try entry(&reader)
         metadata[key] = value
       case 20: throw reader.error("the model holds training information, expected a model for inference only")
-      case 25: throw reader.error("the model defines functions of its own, which are not supported")
+      case 25:
+        try reader.expect(field, .bytes, "functions")
+        try count(reader)
+        functionMessages.append(try reader.message())
       default: try reader.skip(field.wire)
       }
     }
@@ -69,12 +77,26 @@ struct ONNXReader {
           + "\(known.lowerBound) to \(known.upperBound)")
     }
     var graph = try graph(graphMessage, opsets: opsets)
+    var functions: [String: ONNXFunction] = [:]
+    for message in functionMessages {
+      let function = try function(message)
+      let key = Self.key(domain: function.domain, name: function.name)
+      guard functions.updateValue(function, forKey: key) == nil else {
+        throw message.error("there are two functions '\(function.name)'")
+      }
+    }
+    if !functions.isEmpty { graph.nodes = try inline(functions, into: graph.nodes) }
     graph.metadata = metadata
     graph.producer = producerVersion.isEmpty ? producerName : "\(producerName) \(producerVersion)"
     return graph
   }
 
-  private mutating func graph(_ message: ProtobufReader, opsets: [String: Int]) throws(ModelError) -> Graph {
+  mutating func graph(_ message: ProtobufReader, opsets: [String: Int]) throws(ModelError) -> Graph {
+    guard depth < Self.maximumDepth else {
+      throw message.error("graphs lie inside each other more than \(Self.maximumDepth) deep")
+    }
+    depth += 1
+    defer { depth -= 1 }
     var reader = message
     var graph = Graph(inputs: [], outputs: [], nodes: [], opsets: opsets)
     while !reader.isAtEnd {

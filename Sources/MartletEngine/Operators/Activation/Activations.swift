@@ -77,6 +77,13 @@ struct Softplus: FloatFunction {
   }
 }
 
+/// `Swish`: x / (1 + exp(-alpha x)).
+struct Swish: FloatFunction {
+  let alpha: Float
+  init(_ node: GraphNode) throws(ModelError) { alpha = try node.float("alpha", default: 1) }
+  func apply<T: FloatElement>(_ x: T) -> T { x / (1 + T.exponential(-T(alpha) * x)) }
+}
+
 /// x / (1 + |x|).
 struct Softsign: FloatFunction {
   init(_ node: GraphNode) {}

@@ -14,14 +14,17 @@ final class DropoutOperator: Operator {
     type = try context.type(0, of: node, among: ElementType.floats)
     if context.hasInput(2) {
       _ = try context.type(2, of: node, among: [.bool])
-      guard context.constant(2)?.integers == [0] else {
-        throw node.error("input 2 (training_mode) may be true; only inference is supported")
+      guard context.constant(2)?.integers ?? [0] == [0] else {
+        throw node.error("input 2 (training_mode) is true; only inference is supported")
       }
     }
   }
 
   func run(_ context: RunContext) throws(Status) {
     let input = context.input(0)
+    if let training = context.optionalInput(2), training.count != 1 || training.bools[0] != 0 {
+      throw Status(.invalidArgument, "training_mode is true; only inference is supported")
+    }
     if context.wants(0) { context.output(0, viewing: input, input.shape) }
     guard context.wants(1) else { return }
     let mask = try context.output(1, opset < 10 ? type : .bool, input.shape)

@@ -179,7 +179,7 @@ extension RunContext {
   /// In the planning run, whose rows are made up, a wrong one makes the answer false and `output` empty: zeros.
   /// Errors: INVALID_ARGUMENT for an index that is not in `-size..<size`.
   @inline(__always)
-  fileprivate func accepts(_ indices: Tensor, _ output: Tensor, below size: (Int) -> Int) throws(Status) -> Bool {
+  func accepts(_ indices: Tensor, _ output: Tensor, below size: (Int) -> Int) throws(Status) -> Bool {
     for i in 0..<indices.count {
       let value = indices.index(i)
       let size = size(i)
@@ -195,13 +195,13 @@ extension RunContext {
 extension Tensor {
   /// Element `i` of an int32 or int64 tensor.
   @inline(__always)
-  fileprivate func index(_ i: Int) -> Int {
+  func index(_ i: Int) -> Int {
     type == .int64 ? Int(integers[i]) : Int(pointer(as: Int32.self)[i])
   }
 
   /// Element `i`, which `accepts` has found to be right, counted from the front.
   @inline(__always)
-  fileprivate func checkedIndex(_ i: Int, below size: Int) -> Int {
+  func checkedIndex(_ i: Int, below size: Int) -> Int {
     let value = index(i)
     return value < 0 ? value + size : value
   }

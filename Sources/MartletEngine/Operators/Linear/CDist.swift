@@ -9,6 +9,8 @@ final class CDistOperator: Operator {
   private let isSquared: Bool
   /// What is multiplied with: the second matrix, transposed, when it does not depend on the rows.
   private let transposed: ConstantTensor?
+  /// The sum of squares of each of its rows.
+  private let knownSquares: ConstantTensor?
 
   init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
     try context.requireInputs(2...2, of: node)
@@ -26,8 +28,17 @@ final class CDistOperator: Operator {
         guard let start = bytes.baseAddress, bytes.count > 0 else { return }
         MatrixProduct.transpose(matrix.memory, start, type, rows: shape[1], columns: shape[0])
       }
+      knownSquares = ConstantTensor(type, Shape(shape[1])) { [type] (bytes: UnsafeMutableRawBufferPointer) in
+        guard let start = bytes.baseAddress, bytes.count > 0 else { return }
+        if type == .float32 {
+          Self.squares(matrix.pointer(as: Float.self), rows: shape[1], depth: shape[0], to: start)
+        } else {
+          Self.squares(matrix.pointer(as: Double.self), rows: shape[1], depth: shape[0], to: start)
+        }
+      }
     } else {
       transposed = nil
+      knownSquares = nil
     }
   }
 
@@ -63,20 +74,40 @@ final class CDistOperator: Operator {
   }
 
   /// Adds the squares of both rows to what the product has left in the result.
+  @inline(__always)
   private func finish<T: FloatElement>(_ a: Tensor, _ b: Tensor, _ result: Tensor, _ context: RunContext, _: T.Type) {
     let depth = a.dim(1)
     let others = b.dim(0)
-    let squares = context.temporary(others, of: T.self)
-    for other in 0..<others { squares[other] = Self.square(b.pointer(as: T.self) + other * depth, depth) }
+    let squares: UnsafePointer<T>
+    if let knownSquares {
+      squares = knownSquares.pointer(as: T.self)
+    } else {
+      let made = context.temporary(others, of: T.self)
+      Self.squares(b.pointer(as: T.self), rows: others, depth: depth, to: UnsafeMutableRawPointer(made))
+      squares = UnsafePointer(made)
+    }
     for row in 0..<a.dim(0) {
       let own = Self.square(a.pointer(as: T.self) + row * depth, depth)
       let to = result.pointer(as: T.self) + row * others
-      for other in 0..<others {
-        let sum = to[other] + own + squares[other]
-        let distance = sum < 0 ? 0 : sum
-        to[other] = isSquared ? distance : distance.squareRoot()
+      if isSquared {
+        for other in 0..<others {
+          let sum = to[other] + own + squares[other]
+          to[other] = sum < 0 ? 0 : sum
+        }
+      } else {
+        for other in 0..<others {
+          let sum = to[other] + own + squares[other]
+          to[other] = (sum < 0 ? 0 : sum).squareRoot()
+        }
       }
     }
+  }
+
+  private static func squares<T: FloatElement>(
+    _ matrix: UnsafePointer<T>, rows: Int, depth: Int, to target: UnsafeMutableRawPointer
+  ) {
+    let squares = target.assumingMemoryBound(to: T.self)
+    for row in 0..<rows { squares[row] = square(matrix + row * depth, depth) }
   }
 
   /// The sum of a row's squares, in the lanes of 16 bytes in which ONNX Runtime adds them up: lanes of even and of odd

@@ -1,6 +1,7 @@
 import MartletCore
 
-/// `Einsum`: sums of products over named dimensions, for equations of single letters without an ellipsis.
+/// `Einsum`: sums of products over named dimensions; an ellipsis stands for the dimensions that have no letter, which are
+/// broadcast.
 ///
 /// Letters that the result does not name are summed, in the order in which the equation names them. Every element is
 /// computed by itself, in 64 bits for real numbers: right for the small tensors of tabular models, not fast.
@@ -11,6 +12,8 @@ final class EinsumOperator: Operator {
   /// Letters of the result, which come first, and how many there are in all.
   private let resultRank: Int
   private let letters: Int
+  /// Which letters are broadcast.
+  private let isBroadcast: [Bool]
 
   init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
     let equation = try node.required("equation", try node.text("equation"))
@@ -19,19 +22,36 @@ final class EinsumOperator: Operator {
     for index in 1..<max(1, context.inputCount) { _ = try context.type(index, of: node, among: [type]) }
     let text = equation.filter { $0 != " " }
     let sides = text.split(separator: "-", omittingEmptySubsequences: false)
-    let terms = sides[0].split(separator: ",", omittingEmptySubsequences: false).map(Array.init)
+    let written = sides[0].split(separator: ",", omittingEmptySubsequences: false).map(Array.init)
+    // An ellipsis becomes digits, the last dimension of all of them the same one.
+    let hidden = written.indices.map { index in
+      written[index].contains(".") ? max(0, (context.shape(index)?.rank ?? 0) - (written[index].count - 3)) : 0
+    }
+    let widest = hidden.max() ?? 0
+    func spelled(_ term: [Character], _ count: Int) -> [Character]? {
+      guard let dot = term.firstIndex(of: ".") else { return term }
+      guard term.count >= dot + 3, term[dot..<(dot + 3)].allSatisfy({ $0 == "." }) else { return nil }
+      return term[..<dot] + "01234567".prefix(widest).suffix(count) + term[(dot + 3)...]
+    }
+    let terms = widest > Shape.maximumRank ? [] : zip(written, hidden).compactMap { spelled($0, $1) }
     let isValid = sides.count == 1 || (sides.count == 2 && sides[1].first == ">")
     guard isValid, terms.count == context.inputCount,
-      terms.allSatisfy({ $0.count <= Shape.maximumRank && $0.allSatisfy { $0.isASCII && $0.isLetter } })
+      terms.allSatisfy({
+        $0.count <= Shape.maximumRank && $0.allSatisfy { $0.isASCII && ($0.isLetter || $0.isWholeNumber) }
+      }), !text.contains(where: \.isWholeNumber)
     else {
       throw node.error(
         attribute: "equation", "is '\(equation)', expected single letters for \(context.inputCount) inputs")
     }
+    let right = sides.count == 2 ? spelled(Array(sides[1].dropFirst()), widest) : nil
+    guard sides.count == 1 || right != nil else {
+      throw node.error(attribute: "equation", "is '\(equation)', which has dots that are no ellipsis")
+    }
     let named = terms.flatMap { $0 }
-    // Without a right side: the letters that occur once, in alphabetical order.
+    // Without a right side: the dimensions of an ellipsis, then the letters that occur once, in alphabetical order.
     let result =
-      sides.count == 2
-      ? Array(sides[1].dropFirst()) : Set(named).filter { letter in named.count { $0 == letter } == 1 }.sorted()
+      right
+      ?? Set(named).filter { letter in letter.isWholeNumber || named.count { $0 == letter } == 1 }.sorted()
     guard Set(result).count == result.count, result.allSatisfy(named.contains) else {
       throw node.error(attribute: "equation", "is '\(equation)': the result's letters are not one of each input letter")
     }
@@ -43,6 +63,7 @@ final class EinsumOperator: Operator {
     operands = terms.map { term in term.map { letter in order.firstIndex(of: letter) ?? 0 } }
     resultRank = result.count
     letters = order.count
+    isBroadcast = order.map(\.isWholeNumber)
   }
 
   func run(_ context: RunContext) throws(Status) {
@@ -60,6 +81,12 @@ final class EinsumOperator: Operator {
       let own = shape.strides
       for dimension in 0..<shape.rank {
         let letter = operands[operand][dimension]
+        if isBroadcast[letter], sizes[letter] != -1, shape[dimension] == 1 { continue }
+        if isBroadcast[letter], sizes[letter] == 1 {
+          // What has had size 1 so far is repeated.
+          sizes[letter] = -1
+          for other in 0..<operand { strides[other * letters + letter] = 0 }
+        }
         guard sizes[letter] == -1 || sizes[letter] == shape[dimension] else {
           throw Status(
             .invalidArgument, "input \(operand) has the shape \(shape), a letter has size \(sizes[letter]) before")

@@ -76,6 +76,9 @@ private struct Selection {
   let k: Int
   let greatest: Bool
 
+  /// Elements that are looked at together: most blocks have none that comes before what has been found.
+  private static let block = 16
+
   func run<T: NumericElement>(
     _ input: Tensor, _ values: UnsafeMutableRawPointer, _ indices: UnsafeMutablePointer<Int64>, _: T.Type
   ) {
@@ -89,13 +92,19 @@ private struct Selection {
         let start = from + (block * size * inner + column)
         for i in 0..<k { heap.set(i, start[i * inner], Int64(i)) }
         for i in stride(from: k / 2 - 1, through: 0, by: -1) { heap.sink(i, below: k) }
-        for i in k..<size {
+        var i = k
+        while i < size {
+          if inner == 1, i + Self.block <= size, !heap.mayTake(start + i, Self.block) {
+            i += Self.block
+            continue
+          }
           let value = start[i * inner]
           // A later element replaces the worst only when it is strictly better.
           if heap.precedes(value, Int64(i), heap.values[0], heap.indices[0]) {
             heap.set(0, value, Int64(i))
             heap.sink(0, below: k)
           }
+          i += 1
         }
         // Taking the worst off the heap again and again leaves the best in front.
         for end in stride(from: k - 1, to: 0, by: -1) {
@@ -137,6 +146,19 @@ private struct Heap<T: NumericElement> {
     }
     if a != b { return greatest ? a > b : a < b }
     return indexA < indexB
+  }
+
+  /// Whether any of `count` later elements may come before the root; always so when there is a NaN.
+  @inline(__always)
+  func mayTake(_ elements: UnsafePointer<T>, _ count: Int) -> Bool {
+    let worst = values[0]
+    var beaten = 0
+    if greatest {
+      for i in 0..<count { beaten &+= elements[i] <= worst ? 1 : 0 }
+    } else {
+      for i in 0..<count { beaten &+= elements[i] >= worst ? 1 : 0 }
+    }
+    return beaten != count
   }
 
   @inline(__always)

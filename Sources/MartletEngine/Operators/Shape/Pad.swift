@@ -1,10 +1,16 @@
 import MartletCore
 
-/// `Pad` in the mode `constant`: a border of one value around the input; a negative width cuts instead.
+/// `Pad`: a border around the input, of one value or, by its mode, of elements of the input; a negative width cuts
+/// instead.
 ///
 /// Widths and value are attributes up to version 10 and inputs from then on; axes are an input from version 18.
 final class PadOperator: Operator {
+  private enum Mode: String {
+    case constant, edge, reflect, wrap
+  }
+
   private let type: ElementType
+  private let mode: Mode
   private let pads: IntegerSource
   private let axes: IntegerSource
   private let attributeValue: Float?
@@ -12,10 +18,11 @@ final class PadOperator: Operator {
   init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
     try context.requireInputs(node.opset < 11 ? 1...1 : 2...(node.opset < 18 ? 3 : 4), of: node)
     type = try context.type(0, of: node, among: ElementType.numbers + [.bool, .float16])
-    let mode = try node.text("mode", default: "constant")
-    guard mode == "constant" else {
-      throw node.error(attribute: "mode", "is '\(mode)', only 'constant' is supported")
+    let name = try node.text("mode", default: "constant")
+    guard let mode = Mode(rawValue: name), mode != .wrap || node.opset >= 19 else {
+      throw node.error(attribute: "mode", "is '\(name)', expected constant, edge, reflect or, from version 19, wrap")
     }
+    self.mode = mode
     pads = try IntegerSource(node, "pads", attributeUpTo: 10, input: 1)
     axes = try IntegerSource(node, "axes", attributeUpTo: 0, input: 3)
     if node.opset < 11 {
@@ -56,6 +63,7 @@ final class PadOperator: Operator {
       kept[axis] = max(0, min(shape[axis] - skipped[axis], result[axis] - before[axis]))
     }
     let output = try context.output(0, type, result)
+    guard mode == .constant else { return try border(input, output, pads, axes, context) }
     try fill(output, context)
     let from = shape.strides
     let to = result.strides
@@ -69,6 +77,68 @@ final class PadOperator: Operator {
     }
     let width = type.byteWidth
     copy.run(from: input.bytes + source * width, to: output.bytes + target * width, width: width)
+  }
+
+  /// Takes every element of the output from the place of the input that the mode maps its position to.
+  private func border(
+    _ input: Tensor, _ output: Tensor, _ pads: IntegerList, _ axes: IntegerList?, _ context: RunContext
+  ) throws(Status) {
+    let from = input.shape
+    let to = output.shape
+    guard output.count > 0 else { return }
+    guard input.count > 0 else {
+      throw Status(.invalidArgument, "an input of shape \(from) has no elements for a border")
+    }
+    // For each axis, the offset in the input of every position in the output.
+    let offsets = context.temporary(to.dimensions.reduce(0, +), of: Int.self)
+    var starts = InlineArray<8, Int>(repeating: 0)
+    let strides = from.strides
+    var next = 0
+    for axis in 0..<from.rank {
+      starts[axis] = next
+      var head = 0
+      var tail = 0
+      let count = axes?.count ?? from.rank
+      for i in 0..<count where (axes.map { from.axis($0[i]) } ?? i) == axis {
+        head = pads[i]
+        tail = pads[count + i]
+      }
+      // A negative width cuts first; the rest is what the border shows.
+      let cut = max(0, -head)
+      let size = from[axis] - cut - max(0, -tail)
+      guard size > 0 else { throw Status(.invalidArgument, "pads leave nothing of axis \(axis) for a border") }
+      for position in 0..<to[axis] {
+        offsets[next] = (cut + mapped(position - max(0, head), size)) * strides[axis]
+        next += 1
+      }
+    }
+    var counters = InlineArray<8, Int>(repeating: 0)
+    let width = type.byteWidth
+    for i in 0..<output.count {
+      var offset = 0
+      for axis in 0..<from.rank { offset += offsets[starts[axis] + counters[axis]] }
+      (output.bytes + i * width).copyMemory(from: input.bytes + offset * width, byteCount: width)
+      var axis = from.rank - 1
+      while axis >= 0 {
+        counters[axis] += 1
+        if counters[axis] < to[axis] { break }
+        counters[axis] = 0
+        axis -= 1
+      }
+    }
+  }
+
+  /// The position of the input, of `size` along an axis, that `position` outside of it shows.
+  private func mapped(_ position: Int, _ size: Int) -> Int {
+    switch mode {
+    case .constant, .edge: return min(max(position, 0), size - 1)
+    case .wrap: return (position % size + size) % size
+    case .reflect:
+      guard size > 1 else { return 0 }
+      let period = 2 * (size - 1)
+      let place = (position % period + period) % period
+      return place < size ? place : period - place
+    }
   }
 
   private func fill(_ output: Tensor, _ context: RunContext) throws(Status) {

@@ -8,6 +8,8 @@ final class SplitOperator: Operator {
   private let type: ElementType
   private let axis: Int
   private let sizes: [Int]?
+  /// Whether the sizes are an input that depends on the rows.
+  private let readsSizes: Bool
   private let parts: Int
   private let mayBeUneven: Bool
 
@@ -21,13 +23,11 @@ final class SplitOperator: Operator {
       sizes = try node.integers("split").map { $0.map(Int.init) }
     } else if context.hasInput(1) {
       _ = try context.type(1, of: node, among: [.int64])
-      guard let constant = context.constant(1), let integers = constant.integers else {
-        throw node.error("input 1 (split) depends on the rows; only constant sizes are supported")
-      }
-      sizes = integers.map { Int($0) }
+      sizes = context.constant(1)?.integers.map { $0.map { Int($0) } }
     } else {
       sizes = nil
     }
+    readsSizes = node.opset >= 13 && context.hasInput(1) && sizes == nil
     if let count = try node.integer("num_outputs"), count != Int64(parts) {
       throw node.error(attribute: "num_outputs", "is \(count), the node has \(parts) outputs")
     }
@@ -42,9 +42,19 @@ final class SplitOperator: Operator {
     let axis = try shape.checkedAxis(axis)
     let size = shape[axis]
     let equal = (size + parts - 1) / parts
-    if let sizes {
+    if readsSizes, context.input(1).rank != 1 || context.input(1).count != parts {
+      throw Status(.invalidArgument, "the sizes have the shape \(context.input(1).shape), expected \(parts) numbers")
+    }
+    func sizeOfPart(_ part: Int) -> Int? {
+      readsSizes ? Int(context.input(1).integers[part]) : sizes?[part]
+    }
+    if sizes != nil || readsSizes {
       var sum = 0
-      for part in sizes { sum = sum.addingReportingOverflow(part).overflow ? Int.max : sum + part }
+      for index in 0..<parts {
+        let part = sizeOfPart(index) ?? 0
+        guard part >= 0 else { throw Status(.invalidArgument, "part \(index) has \(part) elements") }
+        sum = sum.addingReportingOverflow(part).overflow ? Int.max : sum + part
+      }
       guard sum == size else {
         throw Status(.invalidArgument, "the parts have \(sum) elements of axis \(axis), which has size \(size)")
       }
@@ -57,7 +67,7 @@ final class SplitOperator: Operator {
     let inner = shape.product((axis + 1)..<shape.rank)
     var start = 0
     for part in 0..<parts {
-      let length = sizes?[part] ?? min(equal, size - start)
+      let length = sizeOfPart(part) ?? min(equal, size - start)
       defer { start += length }
       guard context.wants(part) else { continue }
       var partShape = shape

@@ -69,7 +69,10 @@ struct NumberRules {
     _ term: NumberTerm, at index: Int, input: Int, as _: T.Type
   ) -> NumberTerm? {
     if node.opType == "Clip" { return clip(term, as: T.self) }
-    guard item.inputs.count == 2, let constant = context.run.constants[Int(item.inputs[1 - input])] else { return nil }
+    // The exponent of a power may be of another type.
+    guard item.inputs.count == 2, let constant = context.run.constants[Int(item.inputs[1 - input])],
+      constant.type == term.type
+    else { return nil }
     let value = constant.pointer(as: T.self)[constant.count == 1 ? 0 : index]
     switch (node.opType, input) {
     case ("Add", _): return term.appending(.add, value)
