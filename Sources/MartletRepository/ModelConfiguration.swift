@@ -9,7 +9,8 @@ import MartletCore
 ///     decision: {class: bad, threshold: 0.167}
 ///     approval: {by: A. Person, date: 2026-11-24, evidence: 1/metrics.json}
 ///     batching: {max_queue_delay: 1ms, preferred_rows: 64, max_rows: 1024}
-///     missing: {allowed: [savings], text: unknown}
+///     missing: {allowed: [savings], text: unknown, number: -999}
+///     outputs: [margin, leaf]                 # beside the prediction, where the file's format has them
 ///     readiness: {required: true}
 ///     verify: {tolerance: 1e-6}               # or exact
 ///
@@ -21,6 +22,8 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var featureNames: [String]?
   /// The class that the model is about, by its label, `"1"` for an integer.
   public var positiveClass: String?
+  /// Names of outputs beyond the prediction: `margin` and `leaf` of boosters' own files.
+  public var furtherOutputs: [String] = []
   public var decision: Decision?
   public var approval: Approval?
   public var batching = Batching()
@@ -74,6 +77,8 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var allowed = Allowed.none
     /// What a text column takes for a missing value; a number takes NaN.
     public var text = ""
+    /// A number that stands for a missing value in every column of real numbers, beside NaN.
+    public var number: Double?
 
     public func allows(_ column: String) -> Bool {
       switch allowed {
@@ -115,6 +120,7 @@ public struct ModelConfiguration: Sendable, Equatable {
     configuration.description = try map.text("description", bytes: textBytes)
     configuration.featureNames = try map.texts("feature_names", most: 65_536, bytes: nameBytes)
     configuration.positiveClass = try map.text("positive_class", bytes: nameBytes)
+    configuration.furtherOutputs = try map.texts("outputs", most: 16, bytes: nameBytes) ?? []
     if var section = try map.section("decision") {
       let name = try section.text("class", bytes: nameBytes)
       let threshold = try section.number("threshold", 0...1)
@@ -145,6 +151,7 @@ public struct ModelConfiguration: Sendable, Equatable {
         try section.value("text", expected: "a text of at most \(textBytes) bytes") {
           $0.utf8.count <= textBytes && !$0.utf8.contains(0) ? $0 : nil
         } ?? ""
+      configuration.missing.number = try section.number("number", -1e300...1e300)
       try map.finish(section)
     }
     if var section = try map.section("readiness") {

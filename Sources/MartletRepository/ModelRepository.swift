@@ -281,7 +281,8 @@ public final class ModelRepository: Sendable {
     let file = try FileBytes(path, limit: options.modelFileBytes)
     let bytes = UnsafeRawBufferPointer(file.bytes)
     let loaded = try ModelLoader.load(
-      bytes: bytes, featureNames: configuration.featureNames, planning: options.planning)
+      bytes: bytes, featureNames: configuration.featureNames, missingValue: configuration.missing.number,
+      furtherOutputs: configuration.furtherOutputs, planning: options.planning)
     try configuration.check(against: loaded.plan.signature)
     let verified = try ModelVerification.golden(beside: path, loaded, configuration)
     if let failure = verified?.failure { throw InputError("golden.csv is not reproduced: \(failure)") }

@@ -94,6 +94,11 @@ class Case:
         self.targets = 1
         if self.objective in ("reg:squarederror", "binary:logistic", "reg:pseudohubererror") and rng.random() < 0.2:
             self.targets = int(rng.choice([2, 3]))
+        self.is_vector = max(self.outputs, self.targets) > 1 and self.booster == "gbtree" and rng.random() < 0.6
+        if self.is_vector:
+            # The library has no categories there yet.
+            self.columns = ["float"] * self.features
+            self.is_frame = False
         self.missing = rng.random() < 0.5
         self.known: dict[str, list] = {}
         self.names = [f"f{i}" for i in range(self.features)]
@@ -141,6 +146,8 @@ class Case:
             rounds = 12
         if rng.random() < 0.2:
             parameters.update(num_parallel_tree=3, subsample=0.6, colsample_bytree=0.7)
+        if self.is_vector:
+            parameters.update(multi_strategy="multi_output_tree", tree_method="hist")
         if self.booster == "dart":
             parameters.update(rate_drop=0.3, one_drop=True, normalize_type=str(rng.choice(["tree", "forest"])))
         if rng.random() < 0.2 and not self.is_deep and parameters["tree_method"] == "hist":
@@ -266,6 +273,7 @@ def note(document: dict, case: Case) -> list[list[float]]:
         COUNTS["more than 64 leaves"] += leaves > 64
         COUNTS["depth of 12 and above"] += max(depths) >= 12
         COUNTS["categorical splits"] += len(tree["categories_nodes"]) > 0
+        COUNTS["vectors in leaves"] += int(tree["tree_param"]["size_leaf_vector"]) > 1
         COUNTS["deleted nodes"] += int(tree["tree_param"]["num_deleted"]) > 0
         COUNTS["missing goes left"] += any(tree["default_left"])
     COUNTS["more than 255 thresholds"] += any(len(set(t)) > 255 for t in thresholds)

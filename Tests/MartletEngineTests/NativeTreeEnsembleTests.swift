@@ -96,6 +96,29 @@ struct NativeTreeEnsembleTests {
     #expect(outputs[0].array(of: Float.self) == (0..<300).map { ($0 < 200 ? 1 : 2) + ($0 < 100 ? 4 : 3) })
   }
 
+  @Test("a leaf may add a vector to all outputs, and keeps its number")
+  func vectors() throws {
+    var ensemble = NativeEnsemble(precision: .single, outputs: 2, startsAt: [1, 2])
+    ensemble.nodes = [branch(.less, 0, 1, 2), leaf(1, number: 7), leaf(0, number: 5), leaf(2, number: 3)]
+    ensemble.roots = [0, 3]
+    ensemble.outputOfTree = [0, 0]
+    ensemble.leafVectors = [10, 20, 100, 200, 0.5, 0.25]
+    let outputs = try score(ensemble, Value([Float(-1), 1], [2, 1]), outputs: 2)
+    #expect(
+      outputs == [Value([Float(101.5), 202.25, 11.5, 22.25], [2, 2]), Value([Int64(7), 3, 5, 3], [2, 2])])
+    for (value, message) in [
+      (3.0, "the vector 3.0 at leaf 3"), (-1, "the vector -1.0"), (0.5, "the vector 0.5"), (1, "another for each leaf"),
+    ] {
+      ensemble.nodes[3].value = value
+      let single = SingleOperator("TreeEnsemble", domain: "ai.martlet", opset: 1, ["ensemble": .ensemble(ensemble)])
+      #expect(single.refusal(Value([Float(0)], [1, 1]))?.contains(message) == true)
+    }
+    ensemble.leafVectors.removeLast()
+    let single = SingleOperator("TreeEnsemble", domain: "ai.martlet", opset: 1, ["ensemble": .ensemble(ensemble)])
+    #expect(
+      single.refusal(Value([Float(0)], [1, 1]))?.contains("5 numbers in vectors, expected a multiple of 2") == true)
+  }
+
   @Test("doubles are compared as doubles, and rounded first in single precision")
   func precisions() throws {
     var ensemble = stump(branch(.lessOrEqual, 0.1, 1, 2))

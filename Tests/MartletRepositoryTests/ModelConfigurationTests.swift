@@ -48,7 +48,8 @@ struct ModelConfigurationTests {
         date: 2028-02-29
         evidence: 1/metrics.json
       batching: {max_queue_delay: 1.5ms, preferred_rows: 64, max_rows: 1024}
-      missing: {allowed: [age], text: unknown}
+      missing: {allowed: [age], text: unknown, number: -999}
+      outputs: [margin]
       readiness: {required: true}
       """, file: "model.yaml")
     #expect(configuration.owner == "Credit team")
@@ -65,6 +66,8 @@ struct ModelConfigurationTests {
     #expect(configuration.missing.allows("age"))
     #expect(!configuration.missing.allows("amount"))
     #expect(configuration.missing.text == "unknown")
+    #expect(configuration.missing.number == -999)
+    #expect(configuration.furtherOutputs == ["margin"])
     #expect(configuration.readiness.required)
     try configuration.check(against: classifier(.integer([0, 1])))
   }

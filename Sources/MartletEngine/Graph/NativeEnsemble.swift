@@ -20,7 +20,7 @@ public struct NativeEnsemble: Sendable {
   }
 
   public struct Node: BitwiseCopyable, Sendable {
-    /// The threshold; of a leaf what it adds; of a category test the index of its set.
+    /// The threshold; of a leaf what it adds, or the index of its vector; of a category test the index of its set.
     public var value: Double
     /// Index of the child when the test holds; of a leaf the number by which its library calls it.
     public var whenTrue: UInt32
@@ -52,6 +52,9 @@ public struct NativeEnsemble: Sendable {
   public var outputs: Int
   /// Members of each set that category tests name.
   public var categories: [[Int64]]
+  /// `[vectors, outputs]`: what leaves add to all outputs at once; empty where each leaf adds one number to the output of
+  /// its tree.
+  public var leafVectors: [Double] = []
   /// Whether a value between -1 and 0 is cut to category 0 (LightGBM); otherwise it is no category (XGBoost).
   public var categoryZeroFromBelow = false
   /// What the sum of each output begins with, before the first tree.

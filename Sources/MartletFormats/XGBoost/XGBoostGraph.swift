@@ -9,6 +9,9 @@ enum XGBoostGraph {
   /// The most features, as wide as one input may be.
   static let maximumFeatures = 1 << 16
 
+  /// The most features with categories of their own, each of which is an input.
+  static let maximumCodedFeatures = 4096
+
   /// The most classes, targets or quantiles.
   static let maximumOutputs = 1 << 16
 
@@ -19,7 +22,9 @@ enum XGBoostGraph {
     let features = inputs(model, &graph)
     try booster(model, features, &graph)
     output(model, &graph)
-    for (key, value) in model.attributes where key != "scikit_learn" { graph.metadata[key] = value }
+    for (key, value) in model.attributes where !["scikit_learn", FeatureNames.key].contains(key) {
+      graph.metadata[key] = value
+    }
     graph.producer =
       model.version.isEmpty ? "xgboost" : "xgboost " + model.version.map { String($0) }.joined(separator: ".")
     return graph
@@ -98,14 +103,11 @@ enum XGBoostGraph {
       margins.append(Double(margin))
     }
     guard var trees = model.trees else {
-      // A model that was never trained has no weights.
-      let count = (model.features + 1) * model.outputs
-      let weights = model.weights.isEmpty ? [Float](repeating: 0, count: count) : model.weights
       graph.nodes.append(
         GraphNode(
           opType: "XGBoostLinear", domain: domain, opset: 1, inputs: [features], outputs: [margin],
           attributes: [
-            "weights": .tensor(ConstantTensor(.float32, Shape(model.features + 1, model.outputs), weights)),
+            "weights": .tensor(ConstantTensor(.float32, Shape(model.features + 1, model.outputs), model.weights)),
             // The library takes the first for all outputs.
             "base_score": .float(Float(margins[0])),
           ]))

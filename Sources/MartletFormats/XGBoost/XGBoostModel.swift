@@ -25,7 +25,7 @@ struct XGBoostModel {
   var baseScores: [Float] = []
   /// Nil for a linear model.
   var trees: NativeEnsemble?
-  /// Of a linear model `[features + 1, outputs]`, the intercepts last; empty when it was never trained.
+  /// Of a linear model `[features + 1, outputs]`, the intercepts last.
   var weights: [Float] = []
   var featureNames: [String] = []
   /// Of each feature, or empty.

@@ -16,6 +16,8 @@ struct XGBoostModelReader<Reader: DocumentReader> {
   private var classes = 0
   private var targets = 1
   private var objectiveName: String?
+  private var codedFeatures = 0
+  private var allCategories = 0
 
   private init(bytes: Int) { self.bytes = bytes }
 
@@ -172,7 +174,7 @@ struct XGBoostModelReader<Reader: DocumentReader> {
   /// The model of a booster: trees, or weights.
   private mutating func content(_ reader: inout Reader) throws(DocumentError) {
     guard trees == nil, model.weights.isEmpty else { throw reader.error("is there twice, expected one") }
-    var trees = XGBoostTreeReader<Reader>(features: model.features)
+    var trees = XGBoostTreeReader<Reader>(features: model.features, outputs: model.outputs)
     var hasTrees = false
     try reader.object { (reader, key) throws(DocumentError) in
       switch key {
@@ -216,9 +218,6 @@ struct XGBoostModelReader<Reader: DocumentReader> {
           }
           model.weights.appendGrowingSlowly(try reader.float())
         }
-        guard model.weights.count == limit || model.weights.isEmpty else {
-          throw reader.error("has \(model.weights.count) elements, expected \(limit)")
-        }
       default: try reader.skip()
       }
     }
@@ -243,14 +242,23 @@ struct XGBoostModelReader<Reader: DocumentReader> {
         guard index < model.features else {
           throw reader.error("is one more than there are features, which are \(model.features)")
         }
-        model.categories.append(try categoriesOfFeature(&reader))
+        let categories = try categoriesOfFeature(&reader)
+        model.categories.append(categories)
+        guard !categories.isEmpty else { return }
+        codedFeatures += 1
+        guard codedFeatures <= XGBoostGraph.maximumCodedFeatures else {
+          throw reader.error("is one more feature with categories than \(XGBoostGraph.maximumCodedFeatures), the limit")
+        }
       }
     }
   }
 
-  private func categoriesOfFeature(_ reader: inout Reader) throws(DocumentError) -> XGBoostModel.Categories {
+  private mutating func categoriesOfFeature(
+    _ reader: inout Reader
+  ) throws(DocumentError) -> XGBoostModel.Categories {
     var offsets: [Int32]?
-    var values: [Int64] = []
+    var bytes: [UInt8] = []
+    var integers: [Int64] = []
     var isReal = false
     try reader.object { (reader, key) throws(DocumentError) in
       switch key {
@@ -258,32 +266,50 @@ struct XGBoostModelReader<Reader: DocumentReader> {
         var list: [Int32] = []
         try reader.integers(into: &list)
         offsets = list
+        try count(list.count - 1, reader)
+      // Behind offsets come the bytes of texts; keys are in alphabetical order.
+      case "values" where offsets != nil:
+        try reader.array { (reader, _) throws(DocumentError) in
+          bytes.appendGrowingSlowly(UInt8(truncatingIfNeeded: try reader.integer()))
+        }
       case "values":
-        // Bytes of texts come as bytes, and whole numbers at least as that.
-        try reader.array { (reader, index) throws(DocumentError) in values.appendGrowingSlowly(try reader.integer()) }
+        try reader.array { (reader, _) throws(DocumentError) in
+          try count(1, reader)
+          integers.appendGrowingSlowly(try reader.integer())
+        }
       case "type": isReal = try [7, 8].contains(reader.integer())
       default: try reader.skip()
       }
     }
     guard !isReal else { throw reader.error("has categories that are real numbers, which is not supported") }
-    guard let offsets else { return values.isEmpty ? .none : .integers(values) }
+    guard let offsets else { return integers.isEmpty ? .none : .integers(integers) }
     guard offsets.count > 1 else { return .none }
+    guard integers.isEmpty else { throw reader.error("has values before offsets, expected them behind") }
     var texts: [String] = []
     texts.reserveCapacity(offsets.count - 1)
     for index in 1..<offsets.count {
       let (start, end) = (Int(offsets[index - 1]), Int(offsets[index]))
-      guard start >= 0, start <= end, end <= values.count else {
-        throw reader.error("is \(end) after \(start), expected a place in \(values.count) bytes").inside(index).inside(
+      guard start >= 0, start <= end, end <= bytes.count else {
+        throw reader.error("is \(end) after \(start), expected a place in \(bytes.count) bytes").inside(index).inside(
           "offsets")
       }
-      let bytes = values[start..<end].map { UInt8(truncatingIfNeeded: $0) }
-      let text = bytes.withUnsafeBytes {
+      let text = bytes[start..<end].withUnsafeBytes {
         isValidUTF8($0) && !$0.contains(0) ? String(decoding: $0, as: UTF8.self) : nil
       }
       guard let text else { throw reader.error("category \(index - 1) is not a text in UTF-8 without NUL") }
       texts.append(text)
     }
     return .texts(texts)
+  }
+
+  /// Categories cost more in memory than short ones take in the file.
+  private mutating func count(_ categories: Int, _ reader: Reader) throws(DocumentError) {
+    allCategories += max(0, categories)
+    let limit = 65_536 + bytes / 32
+    guard allCategories <= limit else {
+      throw reader.error(
+        "brings the categories of the model to \(allCategories), a file of \(bytes) bytes may have \(limit)")
+    }
   }
 
   // MARK: All together
@@ -312,9 +338,15 @@ struct XGBoostModelReader<Reader: DocumentReader> {
       throw reader.error("has \(model.categories.count) elements, expected \(model.features)").inside("cats").inside(
         "learner")
     }
-    if booster == "gblinear" { return }
     func failed(_ problem: String, _ name: String) -> DocumentError {
       reader.error(problem).inside(name).inside("model").inside("gradient_booster").inside("learner")
+    }
+    if booster == "gblinear" {
+      let expected = (model.features + 1) * model.outputs
+      guard model.weights.count == expected else {
+        throw failed("has \(model.weights.count) elements, expected \(expected)", "weights")
+      }
+      return
     }
     guard let trees else { throw failed("is missing", "trees") }
     self.trees = nil
@@ -323,6 +355,9 @@ struct XGBoostModelReader<Reader: DocumentReader> {
       throw failed("has \(treeInfo.count) elements, expected \(count), one for each tree", "tree_info")
     }
     if booster == "dart" {
+      guard trees.ensemble.leafVectors.isEmpty else {
+        throw failed("have leaves with vectors, which the library has no dart of", "trees")
+      }
       guard treeWeights?.count == count else {
         throw failed("has \(treeWeights?.count ?? 0) elements, expected \(count), one for each tree", "weight_drop")
       }

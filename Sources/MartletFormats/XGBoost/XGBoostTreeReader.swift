@@ -11,6 +11,8 @@ struct XGBoostTreeReader<Reader: DocumentReader> {
   private static var deleted: UInt32 { .max }
 
   let features: Int
+  /// Sums of a row, which leaves with vectors add to at once.
+  let outputs: Int
   private(set) var ensemble: NativeEnsemble
   /// The index of each tree's first node in the ensemble.
   private(set) var firstNode: [Int] = []
@@ -22,6 +24,7 @@ struct XGBoostTreeReader<Reader: DocumentReader> {
   private var condition: [Float] = []
   private var defaultLeft: [UInt8] = []
   private var splitType: [UInt8] = []
+  private var leafWeights: [Float] = []
   private var categories: [Int32] = []
   private var categoryNodes: [Int32] = []
   private var categoryStarts: [Int32] = []
@@ -30,18 +33,20 @@ struct XGBoostTreeReader<Reader: DocumentReader> {
   private var place: [UInt32] = []
   private var order: [Int32] = []
 
-  init(features: Int) {
+  init(features: Int, outputs: Int) {
     self.features = features
+    self.outputs = outputs
     ensemble = NativeEnsemble(precision: .single, outputs: 1, startsAt: [])
   }
 
   /// Reads the tree with the number `index`.
   mutating func tree(_ reader: inout Reader, _ index: Int) throws(DocumentError) {
     let begin = reader.offset
-    var nodes: Int?
+    var size: (nodes: Int?, leafVector: Int) = (nil, 1)
     var seen: Set<String> = []
     var counts: [(name: String, count: Int)] = []
     splitType.removeAll(keepingCapacity: true)
+    leafWeights.removeAll(keepingCapacity: true)
     categoryNodes.removeAll(keepingCapacity: true)
     categories.removeAll(keepingCapacity: true)
     categoryStarts.removeAll(keepingCapacity: true)
@@ -75,14 +80,20 @@ struct XGBoostTreeReader<Reader: DocumentReader> {
       case "id":
         let id = try reader.integer()
         guard id == Int64(index) else { throw reader.error("is \(id), expected \(index)") }
-      case "tree_param": nodes = try parameters(&reader)
+      case "leaf_weights": try reader.floats(into: &leafWeights)
+      case "tree_param": size = try parameters(&reader)
       default: try reader.skip()
       }
     }
     for name in ["tree_param", "left_children", "right_children", "split_indices", "split_conditions", "default_left"] {
       guard seen.contains(name) else { throw reader.error("has no \(name)") }
     }
-    guard let nodes else { throw reader.error("tree_param has no num_nodes") }
+    guard let nodes = size.nodes else { throw reader.error("tree_param has no num_nodes") }
+    guard size.leafVector == 1 || seen.contains("leaf_weights") else {
+      throw reader.error(
+        "has leaves with vectors, but no leaf_weights, as versions before 3.2 saved them; load the model with 3.2 and "
+          + "save it again")
+    }
     for (name, count) in counts {
       guard count == nodes else { throw reader.error("has \(count) elements, expected \(nodes)").inside(name) }
     }
@@ -91,25 +102,39 @@ struct XGBoostTreeReader<Reader: DocumentReader> {
       throw reader.error("has \(nodes) nodes in \(bytes) bytes, which no file of XGBoost's has")
     }
     try place(nodes, reader)
-    try append(reader)
+    if size.leafVector == 1, index == 0 || ensemble.leafVectors.isEmpty {
+      try append(reader, firstVector: nil)
+    } else {
+      try appendVectors(size.leafVector, index, reader)
+    }
   }
 
-  /// `tree_param`, whose numbers are texts: the number of nodes.
-  private func parameters(_ reader: inout Reader) throws(DocumentError) -> Int? {
+  /// `tree_param`, whose numbers are texts.
+  private func parameters(_ reader: inout Reader) throws(DocumentError) -> (nodes: Int?, leafVector: Int) {
     var nodes: Int?
+    var leafVector = 1
     try reader.object { (reader, key) throws(DocumentError) in
       switch key {
       case "num_nodes": nodes = try reader.numberInText(1...Int(Int32.max))
-      case "size_leaf_vector":
-        guard try reader.numberInText(0...Int(Int32.max)) <= 1 else {
-          throw reader.error(
-            "tells that leaves hold vectors (multi_strategy=multi_output_tree), which is not supported; expected a "
-              + "model of one_output_per_tree")
-        }
+      case "size_leaf_vector": leafVector = max(1, try reader.numberInText(0...XGBoostGraph.maximumOutputs))
       default: try reader.skip()
       }
     }
-    return nodes
+    return (nodes, leafVector)
+  }
+
+  /// Appends a tree whose leaves hold vectors, which all trees of a model have or none.
+  private mutating func appendVectors(_ size: Int, _ index: Int, _ reader: Reader) throws(DocumentError) {
+    guard size == outputs, index == 0 || !ensemble.leafVectors.isEmpty else {
+      throw reader.error(
+        "has leaves of \(size) numbers, expected \(index > 0 && ensemble.leafVectors.isEmpty ? 1 : outputs)")
+    }
+    guard !leafWeights.isEmpty, leafWeights.count % size == 0 else {
+      throw reader.error("has \(leafWeights.count) elements, expected a multiple of \(size)").inside("leaf_weights")
+    }
+    let first = ensemble.leafVectors.count / size
+    for weight in leafWeights { ensemble.leafVectors.appendGrowingSlowly(Double(weight)) }
+    try append(reader, firstVector: first)
   }
 
   /// Finds the nodes that the first one leads to, and where each goes: those that pruning deleted stay out.
@@ -140,19 +165,32 @@ struct XGBoostTreeReader<Reader: DocumentReader> {
     }
   }
 
-  private mutating func append(_ reader: Reader) throws(DocumentError) {
+  /// Appends the nodes in use. `firstVector` is the vector that the tree's own numbers of vectors begin with, where its
+  /// leaves hold such.
+  private mutating func append(_ reader: Reader, firstVector: Int?) throws(DocumentError) {
     guard ensemble.nodes.count + order.count < 1 << 31 else {
       throw reader.error("brings the nodes of the model to \(ensemble.nodes.count + order.count), the limit is 2^31")
     }
     var sets = try categorySets(reader)
+    var isTaken = [Bool](repeating: false, count: firstVector == nil ? 0 : leafWeights.count / outputs)
     firstNode.append(ensemble.nodes.count)
     ensemble.roots.append(UInt32(ensemble.nodes.count))
     for node in order.lazy.map({ Int($0) }) {
       guard left[node] != -1 else {
+        var value = Double(condition[node])
+        if let firstVector {
+          // The right child of such a leaf is the number of its vector.
+          guard right[node] >= 0, right[node] < isTaken.count, !isTaken[Int(right[node])] else {
+            throw reader.error(
+              "is \(right[node]), expected 0 to \(isTaken.count - 1) for a leaf with a vector, another for each"
+            ).inside(node).inside("right_children")
+          }
+          isTaken[Int(right[node])] = true
+          value = Double(firstVector + Int(right[node]))
+        }
         ensemble.nodes.appendGrowingSlowly(
           .init(
-            test: .leaf, feature: 0, missingGoesTrue: false, value: Double(condition[node]), whenTrue: UInt32(node),
-            whenFalse: 0))
+            test: .leaf, feature: 0, missingGoesTrue: false, value: value, whenTrue: UInt32(node), whenFalse: 0))
         continue
       }
       guard feature[node] >= 0, Int(feature[node]) < features else {

@@ -32,7 +32,8 @@ public struct ModelVerification {
       configuration = try place.configuration.map { try ModelConfiguration.load(path: $0) } ?? ModelConfiguration()
       let bytes = try FileBytes(place.file, limit: 1 << 30)
       let loaded = try ModelLoader.load(
-        bytes: UnsafeRawBufferPointer(bytes.bytes), featureNames: configuration.featureNames)
+        bytes: UnsafeRawBufferPointer(bytes.bytes), featureNames: configuration.featureNames,
+        missingValue: configuration.missing.number, furtherOutputs: configuration.furtherOutputs)
       try configuration.check(against: loaded.plan.signature)
       plan = loaded.plan
       format = loaded.format

@@ -1,8 +1,8 @@
 import Foundation
 import MartletCore
-import MartletEngine
 import Testing
 
+@testable import MartletEngine
 @testable import MartletFormats
 
 /// Models in XGBoost's own formats against the answers of the library itself, from the directory that MARTLET_XGBOOST
@@ -92,7 +92,7 @@ struct XGBoostGoldenTests {
   }
 
   @Test(
-    "margins, leaves, predictions and labels are the library's, bit for bit, whatever the batch",
+    "margins, leaves, predictions and labels are the library's, bit for bit, in every plan kind and batch",
     .enabled(if: file != nil, "MARTLET_XGBOOST is not set"))
   func compare() throws {
     let data = try Data(contentsOf: #require(Self.file), options: .alwaysMapped)
@@ -100,7 +100,8 @@ struct XGBoostGoldenTests {
       var cursor = Cursor(bytes: bytes)
       var models = 0
       while cursor.place < bytes.count {
-        try compare(Case(&cursor))
+        let one = Case(&cursor)
+        for kind in TreePlanKinds.names { try compare(one, kind) }
         models += 1
       }
       print("\(models) models of XGBoost give the library's margins, leaves, predictions and labels")
@@ -108,10 +109,12 @@ struct XGBoostGoldenTests {
     }
   }
 
-  private func compare(_ one: Case) throws {
+  private func compare(_ one: Case, _ kind: String) throws {
+    var one = one
+    one.name += ", plan kind \(kind)"
     let loaded = try ModelLoader.load(
       bytes: one.model, furtherOutputs: one.leaves.isEmpty ? ["margin"] : ["margin", "leaf"],
-      planning: PlanningOptions(measuringNanoseconds: 0))
+      planning: PlanningOptions(measuringNanoseconds: 0, treePlan: kind))
     #expect(loaded.format == "xgboost")
     let signature = loaded.plan.signature
     let tile = Tile(signature: signature, capacity: one.rows)

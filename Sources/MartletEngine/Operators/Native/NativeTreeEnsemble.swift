@@ -9,8 +9,9 @@ final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
   /// For the leaves' numbers, where they are read.
   private let ensemble: TreeEnsemble<Value>?
   private let scorer: TreeScorer<Value>
-  /// The library's number of each leaf, at the index of the leaf's weight.
+  /// The library's number of each leaf, at the index of the leaf's first weight divided by the weights of a leaf.
   private let leafNumbers: [UInt32]
+  private let weightsOfLeaf: Int
 
   init(_ node: GraphNode, context: PlanningContext) throws(ModelError) {
     let native = try node.required("ensemble", node.ensemble("ensemble"))
@@ -18,6 +19,7 @@ final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
     let ensemble: TreeEnsemble<Value> = try layout.ensemble(as: Value.self)
     self.ensemble = context.outputCount > 1 ? ensemble : nil
     leafNumbers = context.outputCount > 1 ? layout.leafNumbers : []
+    weightsOfLeaf = native.leafVectors.isEmpty ? 1 : native.outputs
     try TreeInput<Value>.check(node, context, features: ensemble.features)
     scorer = TreeScorer(
       ensemble, .sum, startsAt: native.startsAt.map { Value($0) }, label: node.label, context.trees)
@@ -55,7 +57,7 @@ final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
         var tree = -1
         ensemble.forEachLeaf(input.rows + first * input.width, stride: input.width, count: count) { row, leaf in
           if row == 0 { tree += 1 }
-          output[(first + row) * trees + tree] = Int64(numbers[Int(leaf.whenTrue)])
+          output[(first + row) * trees + tree] = Int64(numbers[Int(leaf.whenTrue) / weightsOfLeaf])
         }
       }
     }
@@ -126,6 +128,9 @@ struct NativeEnsembleLayout {
     if let root = native.roots.first(where: { $0 >= native.nodes.count }) {
       throw error("has a tree that begins with node \(root), expected 0 to \(native.nodes.count - 1)")
     }
+    guard native.leafVectors.count % native.outputs == 0 else {
+      throw error("has \(native.leafVectors.count) numbers in vectors, expected a multiple of \(native.outputs)")
+    }
     // An index of a set is exact in either precision.
     guard native.categories.count < 1 << 24 else {
       throw error("has \(native.categories.count) sets of categories, the limit is \(1 << 24)")
@@ -164,10 +169,11 @@ struct NativeEnsembleLayout {
       whenTrue: source.whenTrue, whenFalse: source.whenFalse)
   }
 
-  /// Gives each leaf its one weight, for the output of the tree that it is in.
+  /// Gives each leaf its one weight, for the output of the tree that it is in, or the weights of its vector.
   private func addLeaves<Value: TreeValue>(to builder: inout TreeEnsembleBuilder<Value>) throws(ModelError) {
     let count = native.nodes.count
     var seen = [Bool](repeating: false, count: count)
+    var isTaken = [Bool](repeating: false, count: native.leafVectors.count / native.outputs)
     var stack: [UInt32] = []
     for (tree, root) in native.roots.enumerated() {
       stack.append(root)
@@ -175,7 +181,19 @@ struct NativeEnsembleLayout {
         guard !seen[Int(index)] else { throw error("reaches node \(index) twice, in tree \(tree) for the second time") }
         seen[Int(index)] = true
         let source = native.nodes[Int(index)]
-        if source.test == .leaf {
+        if source.test == .leaf, !native.leafVectors.isEmpty {
+          guard let vector = Int(exactly: source.value), isTaken.indices.contains(vector), !isTaken[vector] else {
+            throw error(
+              "has the vector \(source.value) at leaf \(index), expected 0 to \(isTaken.count - 1), another for each leaf"
+            )
+          }
+          isTaken[vector] = true
+          for target in 0..<native.outputs {
+            builder.leaves.append(
+              .init(
+                node: index, target: Int32(target), value: Value(native.leafVectors[vector * native.outputs + target])))
+          }
+        } else if source.test == .leaf {
           builder.leaves.append(
             .init(node: index, target: native.outputOfTree[tree], value: Value(source.value)))
         } else {
