@@ -147,7 +147,7 @@ struct LightGBMTreeBuilder {
     for leaf in 0..<leaves {
       trees.ensemble.nodes.append(
         .init(
-          test: .leaf, feature: 0, missingGoesTrue: false, value: try values.double(), whenTrue: UInt32(leaf),
+          test: .leaf, feature: 0, missingGoesTrue: false, value: try values.output(), whenTrue: UInt32(leaf),
           whenFalse: 0))
     }
     try values.finish()
@@ -204,7 +204,7 @@ struct LightGBMTreeBuilder {
     var coefficients = try LightGBMTreeList(text.coefficients, "leaf_coeff", tree: tree, count: nil)
     let firstLeaf = trees.ensemble.nodes.count - leaves
     for leaf in 0..<leaves {
-      trees.linear.constants.append(try constants.double())
+      trees.linear.constants.append(try constants.output())
       trees.linear.values.append(trees.ensemble.nodes[firstLeaf + leaf].value)
       let count = try counts.integer(0..<(features + 1))
       let coefficientCount = trees.linear.coefficients.count + count
@@ -212,7 +212,7 @@ struct LightGBMTreeBuilder {
       for _ in 0..<count {
         try take(1, each: 2 * 12)
         trees.linear.features.append(Int32(try featureList.integer(0..<features)))
-        trees.linear.coefficients.append(try coefficients.double())
+        trees.linear.coefficients.append(try coefficients.output())
       }
       trees.linear.firstCoefficient.append(Int32(coefficientCount))
     }

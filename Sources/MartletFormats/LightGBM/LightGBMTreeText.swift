@@ -95,20 +95,24 @@ struct LightGBMTreeList {
   /// A number that may be infinite: the library writes `inf` where only missing values leave the others.
   mutating func threshold() throws(ModelError) -> Double {
     let text = try next()
-    if text.isText("inf") { return .infinity }
-    if text.isText("-inf") { return -.infinity }
-    guard let value = LightGBMNumber.double(text) else {
+    guard let value = LightGBMNumber.double(text) ?? Self.infinity(text) else {
       throw error("value \(values.taken - 1) is \(text.excerpt), expected a number")
     }
     return value
   }
 
-  mutating func double() throws(ModelError) -> Double {
+  /// What a leaf gives, which is infinite or no number where training has diverged.
+  mutating func output() throws(ModelError) -> Double {
     let text = try next()
-    guard let value = LightGBMNumber.double(text) else {
-      throw error("value \(values.taken - 1) is \(text.excerpt), expected a finite number")
+    if text.isText("nan") || text.isText("-nan") { return .nan }
+    guard let value = LightGBMNumber.double(text) ?? Self.infinity(text) else {
+      throw error("value \(values.taken - 1) is \(text.excerpt), expected a number")
     }
     return value
+  }
+
+  private static func infinity(_ text: UnsafeRawBufferPointer) -> Double? {
+    text.isText("inf") ? .infinity : text.isText("-inf") ? -.infinity : nil
   }
 
   /// Errors: there are more values than expected.
