@@ -25,8 +25,9 @@ struct LightGBMReader {
     return model
   }
 
-  /// The memory of what is read, which is bounded by the file's size: twice as much, and 8 MiB.
-  static func memoryLimit(_ bytes: UnsafeRawBufferPointer) -> Int { 2 * bytes.count + 8 << 20 }
+  /// The memory that trees may take, with what the engine makes of them: a load shall stay within four times the file
+  /// and 16 MiB.
+  static func memoryLimit(_ bytes: UnsafeRawBufferPointer) -> Int { 4 * bytes.count + 14 << 20 }
 
   private func error(_ problem: String) -> ModelError { ModelError("line \(lines.number): \(problem)") }
 
@@ -184,7 +185,7 @@ struct LightGBMReader {
       guard !isInParameters, line.starts(withText: "pandas_categorical:") else { continue }
       let text = UnsafeRawBufferPointer(rebasing: line.dropFirst(19))
       do {
-        model.pandasCategories = try PandasCategories.read(text, memoryLimit: Self.memoryLimit(bytes))
+        model.pandasCategories = try PandasCategories.read(text, memoryLimit: Self.memoryLimit(bytes) / 2)
       } catch {
         throw self.error("pandas_categorical: \(error.message)")
       }

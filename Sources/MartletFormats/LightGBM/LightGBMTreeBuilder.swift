@@ -6,6 +6,15 @@ struct LightGBMTreeBuilder {
 
   private let features: Int
   private let outputs: Int
+  /// Bytes of a node here and in the engine, which lays it out anew; measured 110. The library writes some 40 to 55
+  /// characters for one, a hostile file as few as 5.
+  private static let bytesOfNode = 140
+  /// Bytes of a set beside its members, of a leaf's linear function, and of a coefficient; lists that grow and their
+  /// copies included.
+  private static let bytesOfSet = 72
+  private static let bytesOfFunction = 60
+  private static let bytesOfCoefficient = 36
+
   private let memoryLimit: Int
   /// Bytes of what has been read.
   private var memory = 0
@@ -26,8 +35,7 @@ struct LightGBMTreeBuilder {
 
   /// Makes room for all nodes, so that no list grows while trees are read.
   mutating func reserve(nodes: Int) throws(ModelError) {
-    try take(0, each: 0)
-    guard nodes <= memoryLimit / MemoryLayout<NativeEnsemble.Node>.stride else {
+    guard nodes <= memoryLimit / Self.bytesOfNode else {
       throw ModelError("the trees claim \(nodes) nodes and leaves, more than a file of this size can describe")
     }
     trees.ensemble.nodes.reserveCapacity(nodes)
@@ -50,7 +58,7 @@ struct LightGBMTreeBuilder {
     let leaves = Int(number)
     let first = trees.ensemble.nodes.count
     guard first + 2 * leaves - 1 < 1 << 31 else { throw error("num_leaves: more than 2^31 nodes in all trees") }
-    try take(2 * leaves - 1, each: MemoryLayout<NativeEnsemble.Node>.stride)
+    try take(2 * leaves - 1, each: Self.bytesOfNode)
     let firstSet = trees.ensemble.categories.count
     let sets = try addSets(text, tree: tree)
     try addTests(text, tree: tree, leaves: leaves, firstSet: firstSet, sets: sets)
@@ -77,7 +85,7 @@ struct LightGBMTreeBuilder {
     for _ in 0..<sets {
       let end = try boundaries.integer(start..<(start + 1 << 26))
       var members: [Int64] = []
-      try take(1, each: 40)
+      try take(1, each: Self.bytesOfSet)
       for position in 0..<(end - start) {
         var word = try words.word()
         try take(word.nonzeroBitCount, each: MemoryLayout<Int64>.stride)
@@ -196,7 +204,7 @@ struct LightGBMTreeBuilder {
       if trees.linear.isPresent { try addConstants(ofTree: tree) }
       return
     }
-    try take(leaves, each: 2 * 20)
+    try take(leaves, each: Self.bytesOfFunction)
     var constants = try LightGBMTreeList(text.constants, "leaf_const", tree: tree, count: leaves)
     var counts = try LightGBMTreeList(text.coefficientCounts, "num_features", tree: tree, count: leaves)
     var featureList = try LightGBMTreeList(
@@ -210,7 +218,7 @@ struct LightGBMTreeBuilder {
       let coefficientCount = trees.linear.coefficients.count + count
       guard coefficientCount < 1 << 31 else { throw counts.error("more than 2^31 coefficients in all trees") }
       for _ in 0..<count {
-        try take(1, each: 2 * 12)
+        try take(1, each: Self.bytesOfCoefficient)
         trees.linear.features.append(Int32(try featureList.integer(0..<features)))
         trees.linear.coefficients.append(try coefficients.output())
       }
@@ -228,7 +236,7 @@ struct LightGBMTreeBuilder {
     let roots = trees.ensemble.roots
     let end = tree + 1 < roots.count ? Int(roots[tree + 1]) : trees.ensemble.nodes.count
     for node in Int(roots[tree])..<end where trees.ensemble.nodes[node].test == .leaf {
-      try take(1, each: 2 * 20)
+      try take(1, each: Self.bytesOfFunction)
       trees.linear.constants.append(trees.ensemble.nodes[node].value)
       trees.linear.values.append(trees.ensemble.nodes[node].value)
       trees.linear.firstCoefficient.append(Int32(trees.linear.coefficients.count))

@@ -53,6 +53,14 @@ struct LightGBMDamageTests {
     let sets = LightGBMText.small("cat_boundaries=0 2", "cat_boundaries=0 100000")
       .replacing("cat_threshold=2 256", with: "cat_threshold=\(words)")
     #expect(LightGBMText.refusal(sets)?.contains("too much for a file of this size") == true)
+    let tree =
+      "\nnum_leaves=2\nnum_cat=0\nsplit_feature=0\nthreshold=0\nleft_child=-1\nright_child=-2\nleaf_value=0 0\n\n"
+    var text = "tree\nversion=v4\nnum_tree_per_iteration=1\nmax_feature_idx=0\nfeature_names=x\n\n"
+    for index in 0..<10 { text += "Tree=\(index)" + tree }
+    #expect(LightGBMText.refusal(text + "end of trees\n") == nil)
+    let zeros = String(repeating: "0 ", count: 200_000)
+    let wide = text + "Tree=10\nnum_leaves=200001\nsplit_feature=\(zeros)\nend of trees\n"
+    #expect(LightGBMText.refusal(wide)?.contains("more than a file of this size can describe") == true)
     let features = LightGBMText.small("max_feature_idx=2", "max_feature_idx=65536")
     #expect(LightGBMText.refusal(features)?.contains("from 0 to 65535") == true)
   }
