@@ -105,6 +105,28 @@ struct PipelineRewriteTests {
     #expect(try score(plan, ["no", "yes", "maybe", ""], [1, 1, 11, 1]) == [0.75, -1.75, 3.25, 0.25])
   }
 
+  @Test("steps that give back their input are taken out, before and behind others")
+  func views() throws {
+    let graph = Graph(
+      inputs: [Graph.Value(name: "x", type: .float32, shape: [nil, 2])],
+      outputs: ["y", "z"].map { Graph.Value(name: $0, type: nil, shape: nil) },
+      nodes: [
+        node("Identity", ["x"], ["a"], ml: false), node("Cast", ["a"], ["b"], ml: false, ["to": .integer(1)]),
+        node("Exp", ["b"], ["c"], ml: false), node("Reshape", ["c", "shape"], ["y"], ml: false),
+        node("Sin", ["b"], ["d"], ml: false), node("Identity", ["d"], ["z"], ml: false),
+        node("Cos", ["d"], ["unread"], ml: false),
+      ], initializers: ["shape": ConstantTensor(.int64, Shape(2), [Int64(-1), 2])])
+    let plan = try GraphPlanner.plan(graph, featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0))
+    #expect(plan.steps.count == 2)
+    let tile = Tile(signature: plan.signature, capacity: 2)
+    let x = tile.input(0).assumingMemoryBound(to: Float.self)
+    for index in 0..<4 { x[index] = Float(index) - 1 }
+    try plan.score(tile, rows: 0..<2, scratch: plan.makeScratch())
+    let y = tile.output(0).assumingMemoryBound(to: Float.self)
+    let z = tile.output(1).assumingMemoryBound(to: Float.self)
+    #expect((0..<4).allSatisfy { y[$0] == Float.exponential(x[$0]) && z[$0] == Float.sine(x[$0]) })
+  }
+
   @Test("weights that are not finite are multiplied with every feature")
   func infinite() throws {
     let plan = try GraphPlanner.plan(
