@@ -264,7 +264,9 @@ struct ColumnInference {
 
   private static func hasRuleForMissing(_ node: GraphNode) -> Bool {
     if node.domain == "ai.martlet" { return true }
-    if case .integers(let flags)? = node.attributes["nodes_missing_value_tracks_true"], flags.contains(1) {
+    if let flags = try? node.packedIntegers("nodes_missing_value_tracks_true"),
+      (0..<flags.count).contains(where: { flags[$0] == 1 })
+    {
       return true
     }
     // BRANCH_LT is 1 where modes are numbers.
