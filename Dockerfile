@@ -16,6 +16,8 @@ COPY Package.swift ./
 RUN swift package resolve
 COPY Sources Sources
 COPY Tests Tests
+# A target that Package.swift names must be there, built or not.
+COPY Benchmarks/pipelines Benchmarks/pipelines
 RUN swift build -c release --product martlet
 COPY scripts/install-binary scripts/
 RUN scripts/install-binary "$(swift build -c release --show-bin-path)/martlet" /opt/martlet/bin
