@@ -142,7 +142,10 @@ struct CodedTreesBuilder<Value: TreeValue> {
       coded.features[Int(places[node.feature])].addCuts(node, ensemble.sets)
     }
     for index in coded.features.indices where !coded.features[index].closeCuts() { return false }
-    return true
+    // Where all tests are of order, each cut is some node's, and so each segment of cuts a column.
+    let isOrdered = ensemble.commonMode.map { $0.rawValue <= BranchMode.greater.rawValue } ?? false
+    let columns = coded.features.reduce(0) { $0 + ($1.cuts.count + width.most - 1) / width.most }
+    return !isOrdered || columns <= width.maximumColumns
   }
 
   /// Codes the test of one node; false when tables grow too large.
