@@ -139,7 +139,7 @@ struct TreePlanTests {
   func nodeSizes() throws {
     var random = SplitMix(78)
     // Many columns and far children do not fit into one word.
-    let wide = RandomEnsemble<Float>(EnsembleShape(trees: 1, features: 3_000, depth: 13, leafChance: 0), &random)
+    let wide = RandomEnsemble<Float>(EnsembleShape(trees: 1, features: 20_000, depth: 15, leafChance: 0), &random)
     #expect(try !#require(InterleavedPlan(wide.ensemble, .sum)).trees.isNarrow)
     _ = compare(wide, .sum, counts: [1, 11], label: "wide", &random)
     // More than a megabyte of nodes: some rows are walked one by one.
