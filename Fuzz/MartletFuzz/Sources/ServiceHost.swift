@@ -203,7 +203,7 @@ final class ServiceHost: Responder {
     return frame.baseAddress! + head
   }
 
-  func finish(_ call: CallID) {
+  func finish(_ call: CallID, now: MonotonicTime) {
     guard let method = calls.removeValue(forKey: call) else { return fault("a call was answered twice") }
     guard let frame = open else { return fault("\(method) ended well without a message") }
     open = nil
