@@ -194,12 +194,13 @@ extension RealSockets {
     @Test("reactors come and go without leaving descriptors", arguments: PollerKind.allCases)
     func descriptors(_ poller: PollerKind) throws {
       let before = openDescriptors()
-      for _ in 0..<50 {
+      for _ in 0..<200 {
         let server = try EchoServer(poller)
         #expect(try Client(server.address).echoes(1))
         server.stop()
       }
-      #expect(eventually { openDescriptors() <= before + 2 })
+      // Other suites open sockets of this process meanwhile; one left by each reactor would be twice that.
+      #expect(eventually { openDescriptors() <= before + 100 })
     }
   }
 

@@ -4,7 +4,7 @@ import MartletCore
 public enum PollerKind: String, Sendable, CaseIterable {
   /// `epoll` on a thread of the reactor's own.
   case epoll
-  /// A `DispatchSource` for each descriptor on a serial queue.
+  /// A `DispatchSource` on a serial queue.
   case dispatch
 
   func make() -> any Poller {
@@ -62,7 +62,7 @@ protocol Poller: AnyObject {
   func start(name: String, delegate: any RoundDelegate) throws(Status)
   /// Makes another round begin soon; harmless before `start` and after the end.
   func wake()
-  /// Returns when the last round is over and every descriptor given to `close` is closed.
+  /// Returns when the last round is over.
   func join()
   /// Whether the caller runs on the poller's thread.
   var isCurrent: Bool { get }
