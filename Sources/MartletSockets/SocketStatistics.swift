@@ -34,6 +34,8 @@ public final class SocketStatistics: MetricSource {
   private let refusedByReason = Mutex([UInt64](repeating: 0, count: RefusalReason.allCases.count))
   private let rounds = BucketHistogram.durations()
   private let busy = Counter()
+  /// Bytes of memory in the buffers of all connections, as of the last round's end.
+  let buffered = Counter()
   private let lastReading = Mutex(Reading(at: .now()))
 
   public init(reactor: Int) { self.reactor = reactor }
@@ -128,6 +130,9 @@ public final class SocketStatistics: MetricSource {
         labels: [(name: "stage", value: stage)], histogram)
     }
     let labels = [(name: "reactor", value: String(reactor))]
+    collector.gauge(
+      "martlet_buffer_bytes", help: "Memory of the read and write buffers of a reactor's connections.", labels: labels,
+      Double(buffered.value))
     collector.histogram(
       "martlet_reactor_loop_duration_seconds", help: "Time of a reactor's round, without its wait.", labels: labels,
       rounds)

@@ -57,6 +57,31 @@ struct ConnectionStorageTests {
     #expect(rented == 0)
   }
 
+  @Test("buffers that were not needed for a while go back to the allocator, those in use stay")
+  func trimmedPool() {
+    let pool = BufferPool()
+    let burst = (0..<8).map { _ in pool.rent(atLeast: 512 << 10) }
+    for buffer in burst { pool.giveBack(buffer) }
+    var retained = pool.retainedBytes
+    #expect(retained == 4 << 20)
+    // The first look only begins to watch.
+    pool.trim()
+    let used = pool.rent(atLeast: 512 << 10)
+    pool.giveBack(used)
+    pool.trim()
+    retained = pool.retainedBytes
+    #expect(retained == 512 << 10)
+    pool.trim()
+    retained = pool.retainedBytes
+    #expect(retained == 0)
+    let small = (0..<100).map { _ in pool.rent(atLeast: 1) }
+    for buffer in small { pool.giveBack(buffer) }
+    pool.trim()
+    pool.trim()
+    retained = pool.retainedBytes
+    #expect(retained == BufferPool.keptBytes)
+  }
+
   @Test("a slot's next connection has another generation, and old handles find nothing")
   func slab() {
     let slab = ConnectionSlab(capacity: 2)

@@ -5,14 +5,13 @@ import Testing
 
 @Suite("Mailbox")
 struct MailboxTests {
-  @Test("it is bounded, and asks for one wake-up until it is emptied")
-  func bound() {
+  @Test("it asks for one wake-up until it is emptied")
+  func wakeUps() {
     let mailbox = Mailbox(capacity: 2)
     var items: [Mailbox.Item] = []
     #expect(!mailbox.hasItems)
     #expect(mailbox.post(.work {}) == .wake)
     #expect(mailbox.post(.work {}) == .taken)
-    #expect(mailbox.post(.work {}) == .refused)
     #expect(mailbox.hasItems)
     mailbox.take(into: &items)
     #expect(items.count == 2)
@@ -21,6 +20,19 @@ struct MailboxTests {
     mailbox.take(into: &items)
     #expect(items.isEmpty)
     #expect(mailbox.post(.work {}) == .wake)
+  }
+
+  @Test("it is bounded for connections; work gets in over the bound")
+  func bound() {
+    let mailbox = Mailbox(capacity: 2)
+    let peer = PeerInfo(address: .unix(path: ""), listener: .unix(path: "/x"))
+    func adopt() -> Mailbox.Answer { mailbox.post(.adopt(descriptor: -1, peer: peer, limiter: nil)) }
+    #expect(adopt() == .wake)
+    #expect(adopt() == .taken)
+    #expect(adopt() == .refused)
+    #expect(mailbox.post(.work {}) == .taken)
+    #expect(adopt() == .refused)
+    #expect(mailbox.close().count == 3)
   }
 
   @Test("work comes out as it went in")

@@ -34,16 +34,21 @@ extension RealSockets {
       seen.withLock { for numbers in $0 { #expect(numbers == Array(0..<2_000)) } }
     }
 
-    @Test("a full mailbox refuses, and takes again when it was emptied", arguments: PollerKind.allCases)
+    @Test("a full mailbox takes work but no connection, until it was emptied", arguments: PollerKind.allCases)
     func bound(_ poller: PollerKind) {
       var limits = SocketLimits()
       limits.mailboxCapacity = 3
       let (reactor, handler) = makeReactor(poller, limits: limits)
       defer { withExtendedLifetime(handler) {} }
-      let taken = (0..<5).map { _ in reactor.post {} }
-      #expect(taken == [true, true, true, false, false])
+      let peer = PeerInfo(address: .unix(path: ""), listener: .unix(path: "/x"))
+      func adopt() -> Bool {
+        reactor.adopt(makeStreamSocket(for: .unix(path: "/x")), peer: peer, limiter: nil)
+      }
+      #expect((0..<5).map { _ in adopt() } == [true, true, true, false, false])
+      #expect(reactor.post {})
+      #expect(reactor.connectionCount == 3)
       reactor.start()
-      #expect(eventually { reactor.post {} })
+      #expect(eventually { adopt() })
       reactor.stop()
     }
 

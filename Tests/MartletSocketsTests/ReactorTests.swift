@@ -296,6 +296,64 @@ extension RealSockets {
       #expect(eventually { (reactor.run { reactor.pool.rentedBytes } ?? 0) <= limits.maxBufferBytes })
     }
 
+    @Test("peers that do not read lose their memory to those that do", arguments: PollerKind.allCases)
+    func memoryOfOthers(_ poller: PollerKind) throws {
+      var limits = SocketLimits()
+      limits.maxBufferBytes = 32 << 20
+      let server = try EchoServer(poller, limits: limits) { handler in
+        handler.answer = { reactor, handle, bytes in
+          let count = bytes[0] == 66 ? 12_000_000 : 1
+          let block = [UInt8](repeating: bytes[0], count: count)
+          _ = block.withUnsafeBytes { reactor.send($0, on: handle) }
+          return bytes.count
+        }
+      }
+      defer { server.stop() }
+      let idle = try Client(server.address)
+      #expect(idle.echoes(1))
+      let hogs = try (0..<2).map { _ in try Client(server.address) }
+      let reactor = server.reactor
+      for (index, hog) in hogs.enumerated() {
+        hog.send([66])
+        #expect(eventually { reactor.run { reactor.pool.rentedBytes } ?? 0 >= (index + 1) * 12_000_000 })
+      }
+      #expect(idle.echoes(7))
+      #expect(server.handler.saw(.closed("memory")))
+      #expect(try Client(server.address).echoes(8))
+      #expect(reactor.connectionCount >= 2)
+      #expect(reactor.statistics.closures(.memory) == 1)
+    }
+
+    @Test("who wants much does not cost those that hold little their connections", arguments: PollerKind.allCases)
+    func memoryOfSmallOnes(_ poller: PollerKind) throws {
+      var limits = SocketLimits()
+      limits.maxBufferBytes = 2 << 20
+      let server = try EchoServer(poller, limits: limits) { handler in
+        handler.answer = { reactor, handle, bytes in
+          if bytes[0] == 66 {
+            let block = [UInt8](repeating: 1, count: 1_000_000)
+            _ = block.withUnsafeBytes { reactor.send($0, on: handle) }
+            return bytes.count
+          }
+          guard bytes.count >= 400_000 else { return 0 }
+          reactor.send(bytes, on: handle)
+          return bytes.count
+        }
+      }
+      defer { server.stop() }
+      let small = try (0..<3).map { _ in try Client(server.address) }
+      for client in small { client.send([UInt8](repeating: 1, count: 300_000)) }
+      #expect(eventually { server.reactor.statistics.bytesReceived == 900_000 })
+      let greedy = try Client(server.address)
+      greedy.send([66])
+      #expect(greedy.isEnded())
+      #expect(server.handler.saw(.closed("memory")))
+      for client in small {
+        client.send([UInt8](repeating: 1, count: 100_000))
+        #expect(client.receive(400_000).count == 400_000)
+      }
+    }
+
     @Test(
       "a reset and a write to a peer that is gone end the connection, not the process", arguments: PollerKind.allCases)
     func reset(_ poller: PollerKind) throws {

@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import MartletCore
 import Synchronization
@@ -49,6 +50,26 @@ extension RealSockets {
       // Nothing but its timeout makes rounds now.
       #expect(eventually { server.handler.rounds.value >= rounds + 5 })
       #expect(client.echoes(2))
+    }
+
+    @Test("a peer whose bytes came while the reactor stood still is not late", arguments: PollerKind.allCases)
+    func ownDelay(_ poller: PollerKind) throws {
+      let server = try server(poller, { $0.firstByteTimeout = .milliseconds(1500) })
+      defer { server.stop() }
+      // More than one round of the poller sees.
+      let clients = try (0..<400).map { _ in try Client(server.address) }
+      #expect(eventually { server.reactor.connectionCount == 400 })
+      let (isBusy, release) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
+      _ = server.reactor.post {
+        isBusy.signal()
+        release.wait()
+      }
+      isBusy.wait()
+      for client in clients { client.send([1]) }
+      usleep(1_700_000)
+      release.signal()
+      for client in clients { #expect(client.receive(1) == [1]) }
+      #expect(server.reactor.statistics.closures(.firstByteTimeout) == 0)
     }
 
     @Test("a frame that does not become complete ends its connection", arguments: PollerKind.allCases)

@@ -80,10 +80,12 @@ extension ServerConfiguration {
       "Waiting replies of one connection from which its further calls wait unread, until half of them are gone."),
     .bytes(
       "limits.buffer_bytes", \.limits.bufferBytes, 1 << 20...1 << 40,
-      "Memory of the read and write buffers of all connections of one reactor; over it connections are closed."),
+      "Memory of the read and write buffers of all connections of one reactor; over it the connections with the "
+        + "largest are closed."),
     .count(
       "limits.mailbox_entries", \.limits.mailboxEntries, 64...16_777_216,
-      "Pieces of work from other threads (new connections, scored batches, reloads) that may wait for a reactor."),
+      "Pieces of work from other threads (new connections, scored batches, reloads) that may wait for a reactor; "
+        + "over it new connections are closed."),
     .bytes(
       "limits.message_memory_bytes", \.limits.messageMemoryBytes, 64 << 10...4 << 30,
       "Memory that decoding one call may take; a call that needs more is refused with RESOURCE_EXHAUSTED."),

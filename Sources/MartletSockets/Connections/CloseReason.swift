@@ -17,7 +17,7 @@ public enum CloseReason: Sendable, Hashable {
   case slowReader
   /// More than `maxReadBufferBytes` arrived without a complete frame.
   case readBufferFull
-  /// The buffers of all connections of its reactor have `maxBufferBytes`.
+  /// The buffers of all connections of its reactor have `maxBufferBytes`, and its own are the largest.
   case memory
   /// What came is not the protocol.
   case protocolError

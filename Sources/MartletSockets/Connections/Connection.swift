@@ -34,6 +34,8 @@ struct Connection: ~Copyable {
     static let hasReceived = Flags(rawValue: 128)
     /// The handler was told of its end.
     static let reported = Flags(rawValue: 256)
+    /// The handler is looking at its kept bytes.
+    static let shown = Flags(rawValue: 512)
   }
 
   var descriptor: FileDescriptor
@@ -76,6 +78,9 @@ struct Connection: ~Copyable {
     frameStart = now
     lastWrite = now
   }
+
+  /// Bytes of memory in its buffers.
+  var heldBytes: Int { input.capacity + output.capacity }
 
   /// Whether the handler may still use it.
   var isAlive: Bool { phase == .open || phase == .connecting }

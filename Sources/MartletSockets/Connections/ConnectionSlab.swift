@@ -75,6 +75,16 @@ struct ConnectionSlab: ~Copyable {
     return (slots + slot).move()
   }
 
+  /// The connection of the largest weight, and the weight; nil without connections. Looks at every slot ever used.
+  func heaviest(_ weight: (UnsafeMutablePointer<Connection>) -> Int) -> (handle: ConnectionHandle, weight: Int)? {
+    var found: (slot: Int, weight: Int)?
+    for slot in 0..<header.pointee.used where generations[slot] & 1 == 1 {
+      let its = weight(slots + slot)
+      if its > found?.weight ?? -1 { found = (slot, its) }
+    }
+    return found.map { (ConnectionHandle(slot: UInt32($0.slot), generation: generations[$0.slot]), $0.weight) }
+  }
+
   /// The handles of all connections.
   var handles: [ConnectionHandle] {
     (0..<header.pointee.used).filter { generations[$0] & 1 == 1 }.map {

@@ -12,7 +12,8 @@ public struct SocketLimits: Sendable, Equatable {
   public var maxWriteBufferBytes = 16 << 20
   /// Unsent bytes from which no more is read from a connection until half of them are gone.
   public var writeHighWaterBytes = 1 << 20
-  /// Most bytes of memory in the buffers of one reactor's connections together, but for the last one; one that wants more is closed.
+  /// Most bytes of memory in the buffers of one reactor's connections together, but for the last one; when one wants
+  /// more, whoever has the largest buffers is closed.
   public var maxBufferBytes = 512 << 20
   /// Longest time without a byte in either direction.
   public var idleTimeout: Duration = .seconds(600)
@@ -28,7 +29,7 @@ public struct SocketLimits: Sendable, Equatable {
   public var lingerTimeout: Duration = .seconds(2)
   /// Pause of accepting when the process or the system has no descriptor or memory left.
   public var acceptBackoff: Duration = .milliseconds(100)
-  /// Most pieces of work in a reactor's mailbox.
+  /// Pieces of work in a reactor's mailbox from which it takes no new connections.
   public var mailboxCapacity = 65_536
 
   public init() {}

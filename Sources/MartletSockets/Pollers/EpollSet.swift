@@ -53,9 +53,10 @@ struct EpollRound: ~Copyable {
   /// Waits at most `timeout` milliseconds, for ever when negative. The events are valid until the next wait; those of
   /// `ignored` are left out.
   mutating func wait(_ set: EpollSet, timeout: Int32, ignored: UInt64) -> UnsafeBufferPointer<PollEvent> {
-    let ready = epoll_wait(set.descriptor, raw, Int32(Self.limit), timeout)
+    var ready = epoll_wait(set.descriptor, raw, Int32(Self.limit), timeout)
+    // A failure can only be EINTR, after SIGCONT for example: what is ready comes before timers that are late by then.
+    if ready < 0 { ready = epoll_wait(set.descriptor, raw, Int32(Self.limit), 0) }
     var count = 0
-    // A failure can only be EINTR, which is a round without events.
     for index in 0..<max(0, Int(ready)) {
       let token = raw[index].data.u64
       guard token != ignored else { continue }

@@ -1,6 +1,9 @@
 import Synchronization
 
 /// Work that other threads hand to a reactor: bounded, in order, one wake-up for all that waits.
+///
+/// The bound is for new connections, which anybody can bring and which may be refused. Other work always gets in: it is
+/// bounded where it comes from, and a scored batch that was refused would be calls without an answer.
 final class Mailbox: Sendable {
   enum Item: Sendable {
     case work(@Sendable () -> Void)
@@ -13,7 +16,7 @@ final class Mailbox: Sendable {
     case wake
     /// Taken; the reader is awake or being woken.
     case taken
-    /// Full or closed: the item stays with the caller.
+    /// Closed, or full and the item a connection: it stays with the caller.
     case refused
   }
 
@@ -33,7 +36,8 @@ final class Mailbox: Sendable {
 
   func post(_ item: Item) -> Answer {
     state.withLock { state in
-      guard !state.isClosed, state.items.count < capacity else { return .refused }
+      guard !state.isClosed else { return .refused }
+      if case .adopt = item, state.items.count >= capacity { return .refused }
       state.items.append(item)
       guard state.items.count == 1 else { return .taken }
       waiting.store(true, ordering: .releasing)

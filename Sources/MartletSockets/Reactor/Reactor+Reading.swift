@@ -63,7 +63,7 @@ extension Reactor {
     let kept = connection.pointee.input.count
     let room = min(scratch.count, limits.maxReadBufferBytes - kept)
     guard room > 0 else { return fail(connection, handle, .readBufferFull) }
-    guard kept == 0 || hasMemory(room) else { return fail(connection, handle, .memory) }
+    guard kept == 0 || hasMemory(room, for: connection, handle) else { return fail(connection, handle, .memory) }
     // Room for a whole read is made only where much has come already: a peer that sends little holds little.
     let isDirect = kept >= scratch.count
     let target = isDirect ? connection.pointee.input.reserve(room, from: pool) : scratch.baseAddress
@@ -112,7 +112,7 @@ extension Reactor {
     let consumed = handler.received(handle, bytes: bytes)
     precondition(consumed >= 0 && consumed <= count, "a handler consumed \(consumed) of \(count) bytes")
     guard consumed < count, connection.pointee.isAlive else { return }
-    guard hasMemory(count - consumed) else { return fail(connection, handle, .memory) }
+    guard hasMemory(count - consumed, for: connection, handle) else { return fail(connection, handle, .memory) }
     connection.pointee.input.append(UnsafeRawBufferPointer(rebasing: bytes[consumed...]), from: pool)
     startFrame(connection, handle)
   }
@@ -122,7 +122,9 @@ extension Reactor {
   ) {
     let bytes = connection.pointee.input.bytes
     let count = bytes.count
+    connection.pointee.flags.insert(.shown)
     let consumed = handler.received(handle, bytes: bytes)
+    connection.pointee.flags.remove(.shown)
     precondition(consumed >= 0 && consumed <= count, "a handler consumed \(consumed) of \(count) bytes")
     guard consumed > 0 else { return }
     connection.pointee.input.removeFirst(consumed, to: pool)

@@ -4,6 +4,8 @@ import MartletCore
 extension Reactor: RoundDelegate {
   /// One round in this many has a read and a write timed: two more looks at the clock each time would be seen.
   private static let sampledRounds: UInt64 = 8
+  /// How long free buffers wait for a use before they go back to the allocator.
+  private static let trimNanoseconds: UInt64 = 1_000_000_000
 
   func round(_ events: UnsafeBufferPointer<PollEvent>) -> PollWait {
     guard let handler else { return .stop }
@@ -23,6 +25,11 @@ extension Reactor: RoundDelegate {
     if stopRequested.load(ordering: .acquiring) {
       end(handler)
       return .stop
+    }
+    statistics.buffered.set(UInt64(pool.rentedBytes))
+    if !isTrimDue, pool.retainedBytes > BufferPool.keptBytes {
+      isTrimDue = true
+      wheel.schedule(at: currentTime.advanced(byNanoseconds: Self.trimNanoseconds), .buffers)
     }
     let now = MonotonicTime.now()
     statistics.recordRound(from: start, to: now)
@@ -86,6 +93,9 @@ extension Reactor: RoundDelegate {
       switch dueTimers[index] {
       case .connection(let handle): checkTimeouts(handle, handler)
       case .listener(let number): acceptors[number]?.resume()
+      case .buffers:
+        isTrimDue = false
+        pool.trim()
       case .handler(let token): handler.timerFired(token: token, now: currentTime)
       }
     }

@@ -1,3 +1,4 @@
+import Glibc
 import MartletCore
 
 /// The limits of time in nanoseconds; a duration of zero is no limit.
@@ -31,6 +32,8 @@ struct Timeouts {
 extension Reactor {
   /// Far timers are rounded up to this, so that many idle connections wake the reactor a few times a second at most.
   private static let coarseNanoseconds: UInt64 = 250_000_000
+  /// When a connection is looked at again whose bytes have arrived but were not read yet.
+  private static let secondLookNanoseconds: UInt64 = 10_000_000
 
   /// Calls `timerFired(token)` once, not before `time`.
   public func schedule(at time: MonotonicTime, token: UInt64) {
@@ -63,7 +66,27 @@ extension Reactor {
       connection.pointee.lastActivity = currentTime
       (deadline, reason) = nextDeadline(connection)
     }
+    if deadline <= currentTime, isOwnDelay(connection, reason, since: deadline) {
+      deadline = currentTime.advanced(byNanoseconds: Self.secondLookNanoseconds)
+    }
     if deadline <= currentTime { fail(connection, handle, reason) } else { arm(connection, handle, deadline) }
+  }
+
+  /// Whether it is this side that is late: bytes of the peer have arrived and were not read yet.
+  ///
+  /// That happens when the process stood still (SIGSTOP, a paused machine) or more sockets are ready than one round sees.
+  private func isOwnDelay(
+    _ connection: UnsafeMutablePointer<Connection>, _ reason: CloseReason, since deadline: MonotonicTime
+  ) -> Bool {
+    switch reason {
+    case .idle, .firstByteTimeout: break
+    // A peer that sends byte by byte always has something under way: only a timer that is far too late excuses it.
+    case .slowWriter where currentTime.nanoseconds(since: deadline) > 2 * Self.coarseNanoseconds: break
+    default: return false
+    }
+    guard connection.pointee.mayRead else { return false }
+    var byte: UInt8 = 0
+    return recv(connection.pointee.descriptor.rawValue, &byte, 1, Int32(MSG_PEEK)) > 0
   }
 
   /// The next moment at which the connection is ended if nothing happens, and why.

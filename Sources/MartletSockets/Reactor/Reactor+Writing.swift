@@ -7,7 +7,7 @@ extension Reactor {
   /// Room for `bytes` at the end of the write buffer, valid until the next call for this connection.
   ///
   /// Nil when the connection is gone, or when it has more than `maxWriteBufferBytes` unsent, or all connections together
-  /// more than `maxBufferBytes`: it is then closed. Nothing is sent before `commit`.
+  /// more than `maxBufferBytes` and this one most of it: it is then closed. Nothing is sent before `commit`.
   public func reserve(_ connection: ConnectionHandle, _ bytes: Int) -> UnsafeMutableRawPointer? {
     assertOnThread()
     guard let pointer = slab[connection], pointer.pointee.isAlive else { return nil }
@@ -20,7 +20,7 @@ extension Reactor {
         return nil
       }
     }
-    guard hasMemory(bytes) else {
+    guard hasMemory(bytes, for: pointer, connection) else {
       fail(pointer, connection, .memory)
       return nil
     }
@@ -42,8 +42,25 @@ extension Reactor {
     return slab[connection]?.pointee.output.count ?? 0
   }
 
-  /// Whether the buffers of this reactor may grow by so much.
-  func hasMemory(_ bytes: Int) -> Bool { pool.rentedBytes + bytes <= limits.maxBufferBytes }
+  /// Whether the buffers of a connection may grow by so much.
+  ///
+  /// When all together are at their bound, those who hold more than this one would are closed, the largest first: peers
+  /// that do not read, or send large frames slowly, must not keep the others from being answered.
+  func hasMemory(
+    _ bytes: Int, for connection: UnsafeMutablePointer<Connection>, _ handle: ConnectionHandle
+  ) -> Bool {
+    if pool.rentedBytes + bytes <= limits.maxBufferBytes { return true }
+    let wanted = connection.pointee.heldBytes + bytes
+    while pool.rentedBytes + bytes > limits.maxBufferBytes {
+      guard let largest = slab.heaviest({ $0.pointee.heldBytes }), largest.weight > wanted, largest.handle != handle,
+        let other = slab[largest.handle], other.pointee.flags.isDisjoint(with: .shown)
+      else { return false }
+      fail(other, largest.handle, .memory)
+      other.pointee.input.removeAll(to: pool)
+      other.pointee.output.removeAll(to: pool)
+    }
+    return true
+  }
 
   /// Writes once as much as the socket takes.
   func flush(_ connection: UnsafeMutablePointer<Connection>, _ handle: ConnectionHandle) {

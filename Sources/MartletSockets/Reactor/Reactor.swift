@@ -45,6 +45,8 @@ public final class Reactor: @unchecked Sendable {
   /// Accepting sockets by their number; a number is never used twice.
   var acceptors: [Int: Acceptor] = [:]
   var isEnding = false
+  /// Whether the wheel holds the moment at which free buffers are looked at.
+  var isTrimDue = false
   var rounds: UInt64 = 0
   /// Whether the next read and write of this round are timed.
   var sampleRead = false
@@ -118,7 +120,7 @@ public final class Reactor: @unchecked Sendable {
     if !poller.isCurrent { poller.join() }
   }
 
-  /// Hands work to the reactor's thread; false when its mailbox is full or it is stopped.
+  /// Hands work to the reactor's thread; false when it is stopped.
   ///
   /// Work that was taken is done, in order of posting, even when the reactor stops meanwhile; only one that is stopped
   /// before it ever started drops it.

@@ -5,6 +5,8 @@ enum TimerKey: Hashable {
   case connection(ConnectionHandle)
   /// Accepting may begin again, by the listener's number in its reactor.
   case listener(Int)
+  /// Free buffers that nobody needs go back to the allocator.
+  case buffers
   /// What the handler scheduled.
   case handler(UInt64)
 }
