@@ -56,7 +56,7 @@ public final class Batch: @unchecked Sendable {
   /// When the last row was scored and answering began.
   public internal(set) var scoringEnded = MonotonicTime(nanoseconds: 0)
 
-  /// What the tile's growth was charged to, and how many bytes.
+  /// What the tile and its texts are charged to, and how many bytes.
   private var budget: MemoryBudget?
   private var chargedBytes = 0
 
@@ -70,14 +70,34 @@ public final class Batch: @unchecked Sendable {
     budget?.giveBack(chargedBytes)
   }
 
-  /// Makes room for `capacity` rows if the budget grants the memory; it is given back when the batch goes.
-  func grow(to capacity: Int, from budget: MemoryBudget) -> Bool {
-    let more = tile.bytes(forRows: capacity) - tile.blockBytes
-    guard budget.take(more) else { return false }
-    self.budget = budget
-    chargedBytes += more
+  /// Whether what it began with is charged.
+  var isCharged: Bool { chargedBytes > 0 }
+
+  /// Bytes of memory of its rows and texts.
+  private var heldBytes: Int { tile.blockBytes + tile.texts.heldBytes }
+
+  /// Makes room for `capacity` rows and for texts of `textBytes` bytes together if the budget grants the memory; it is
+  /// given back when the batch goes.
+  func grow(to capacity: Int, textBytes: Int, from budget: MemoryBudget) -> Bool {
+    let blocks = capacity > tile.capacity ? tile.bytes(forRows: capacity) : tile.blockBytes
+    let texts = lane.hasTexts ? tile.texts.growth(for: textBytes) : 0
+    // What it began with is charged here as well.
+    let more = blocks + tile.texts.heldBytes + texts - chargedBytes
+    if more > 0 {
+      guard budget.take(more) else { return false }
+      self.budget = budget
+      chargedBytes += more
+    }
     tile.grow(to: capacity)
     return true
+  }
+
+  /// Charges what it holds: less than was granted for texts, or more when a step of the model made some.
+  func settleCharge() {
+    let held = heldBytes
+    guard held != chargedBytes, let budget else { return }
+    budget.giveBack(chargedBytes - held)
+    chargedBytes = held
   }
 
   var rows: Int { tile.rows }
@@ -92,6 +112,7 @@ public final class Batch: @unchecked Sendable {
     scoringNanoseconds = 0
     scoredRows = 0
     tile.reset()
+    settleCharge()
   }
 
   /// The status of a call that did not end well.
@@ -172,6 +193,7 @@ public final class Batch: @unchecked Sendable {
   }
 
   private func finish() {
+    settleCharge()
     for index in calls.indices where calls[index].outcome == .waiting { calls[index].outcome = .scored }
   }
 

@@ -69,10 +69,13 @@ public final class Batcher {
   /// Whether no call waits or is being scored.
   public var isIdle: Bool { active.isEmpty && away.isEmpty }
 
-  /// Room for `rows` rows of a call. The caller fills them and commits, or abandons; nothing else in between.
+  /// Room for `rows` rows of a call whose texts have `textBytes` bytes at most. The caller fills them and commits, or
+  /// abandons; nothing else in between.
   ///
   /// Errors: RESOURCE_EXHAUSTED when too many rows wait or the memory for requests is used up.
-  public func reserve(_ lane: Lane, rows: Int, now: MonotonicTime) throws(Status) -> Reservation {
+  public func reserve(
+    _ lane: Lane, rows: Int, textBytes: Int = 0, now: MonotonicTime
+  ) throws(Status) -> Reservation {
     guard lane.queuedRows + rows <= lane.limits.maximumQueuedRows else {
       statistics.refusedQueueFull.add()
       throw Status(
@@ -89,9 +92,10 @@ public final class Batcher {
       lane.openedAt = now
     }
     let first = batch.rows
-    if first + rows > batch.tile.capacity {
-      let capacity = max(first + rows, min(2 * batch.tile.capacity, lane.limits.maximumRows))
-      guard batch.grow(to: capacity, from: budget) else {
+    let isFull = first + rows > batch.tile.capacity
+    if isFull || lane.hasTexts || !batch.isCharged {
+      let capacity = isFull ? max(first + rows, min(2 * batch.tile.capacity, lane.limits.maximumRows)) : 0
+      guard batch.grow(to: capacity, textBytes: textBytes, from: budget) else {
         statistics.refusedMemory.add()
         if first == 0 { discardOpen(lane) }
         throw Status(.resourceExhausted, "memory for requests: the limit is \(budget.limitBytes) bytes")
@@ -110,6 +114,7 @@ public final class Batcher {
   public func abandon(_ reservation: Reservation) {
     reservation.tile.rows = reservation.firstRow
     reservation.tile.texts.rewind(to: reservation.texts)
+    reservation.batch.settleCharge()
     if reservation.firstRow == 0, reservation.batch.calls.isEmpty { discardOpen(reservation.batch.lane) }
   }
 
@@ -122,6 +127,7 @@ public final class Batcher {
   /// Makes a filled reservation part of its batch.
   public func commit(_ reservation: Reservation, _ call: BatchedCall) {
     let lane = reservation.batch.lane
+    if lane.hasTexts { reservation.batch.settleCharge() }
     reservation.batch.calls.append(call)
     lane.queuedRows += call.rows
     lane.statistics.queuedRows.set(UInt64(lane.queuedRows))

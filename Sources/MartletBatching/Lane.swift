@@ -11,6 +11,8 @@ public final class Lane {
   public internal(set) var curve = CostCurve()
 
   let scratch: PlanScratch
+  /// Whether rows of the model bring or make texts, which take memory beside the tile's blocks.
+  let hasTexts: Bool
   /// The batch that takes rows.
   var open: Batch?
   /// When the first row of the open batch came.
@@ -37,6 +39,7 @@ public final class Lane {
     self.limits = limits
     self.statistics = statistics
     scratch = plan.makeScratch()
+    hasTexts = plan.signature.inputs.contains { $0.type == .text }
     statistics.queueLimitRows.set(UInt64(limits.maximumQueuedRows))
   }
 

@@ -1,7 +1,8 @@
+import MartletCore
 import Synchronization
 
 /// Bytes that all requests of a server may hold together; asked before memory is taken. Any thread.
-public final class MemoryBudget: Sendable {
+public final class MemoryBudget: MetricSource {
   public let limitBytes: Int
   private let taken = Atomic<Int>(0)
 
@@ -17,5 +18,14 @@ public final class MemoryBudget: Sendable {
     return false
   }
 
+  /// A negative number is memory that was not asked for, because it could not be known before.
   public func giveBack(_ bytes: Int) { taken.subtract(bytes, ordering: .relaxed) }
+
+  public func collect(into collector: inout MetricCollector) {
+    collector.gauge(
+      "martlet_request_memory_bytes", help: "Memory of the rows and texts of calls, free batches included.",
+      Double(takenBytes))
+    collector.gauge(
+      "martlet_request_memory_limit_bytes", help: "Memory from which calls are refused.", Double(limitBytes))
+  }
 }

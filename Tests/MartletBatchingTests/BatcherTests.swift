@@ -27,6 +27,23 @@ private final class Doubling: ScoringPlan {
   }
 }
 
+/// Takes a text, and makes more of it than came.
+private final class Texts: ScoringPlan {
+  let signature = ModelSignature(
+    inputs: [.init(name: "x", type: .text, shape: [1])],
+    outputs: [.init(name: "y", type: .float64, shape: [1], role: .value)],
+    columns: [.init(name: "x", input: 0, offset: 0, type: .text, missingAllowed: true)])
+  let summary = "texts"
+
+  func makeScratch() -> PlanScratch { PlanScratch() }
+
+  func score(_ tile: Tile, rows: Range<Int>, scratch: PlanScratch) throws(Status) { _ = tile.texts.reserve(300_000) }
+}
+
+private final class Ignoring: BatchConsumer {
+  func completed(call index: Int, of batch: Batch) {}
+}
+
 private final class Answers: BatchConsumer {
   var values: [UInt32: [Double]] = [:]
   var failures: [UInt32: StatusCode] = [:]
@@ -184,6 +201,44 @@ struct BatcherTests {
     try bench.call(1, Array(repeating: 1, count: 500))
     bench.finish()
     #expect(bench.answers.values[1]?.count == 500)
+  }
+
+  @Test("texts are charged to the budget before they are stored, and given back")
+  func memoryOfTexts() throws {
+    let budget = MemoryBudget(limitBytes: 200_000)
+    let batcher = Batcher(
+      options: .init(), scorer: nil, budget: budget, post: { $0() }, wake: { _ in })
+    let consumer = batcher.add(Ignoring())
+    let plan = Texts()
+    let now = MonotonicTime(nanoseconds: 1)
+    do {
+      let lane = Lane(
+        plan: plan, owner: plan, limits: BatchLimits(), statistics: LaneStatistics(model: "m", version: "1"))
+      let refusal = #expect(throws: Status.self) {
+        _ = try batcher.reserve(lane, rows: 1, textBytes: 100_000, now: now)
+      }
+      #expect(refusal?.code == .resourceExhausted)
+      #expect(batcher.statistics.refusedMemory.value == 1)
+      let text = Array(repeating: UInt8(ascii: "t"), count: 50_000)
+      let room = try batcher.reserve(lane, rows: 1, textBytes: text.count, now: now)
+      #expect(budget.takenBytes >= text.count)
+      text.withUnsafeBytes {
+        room.tile.input(0).storeBytes(of: room.tile.texts.store($0), as: TextRef.self)
+      }
+      batcher.commit(
+        room,
+        BatchedCall(
+          id: CallID(reactor: 0, connection: 0, generation: 0, stream: 1, entry: 0), consumer: consumer, context: 0,
+          firstRow: room.firstRow, rows: 1, arrived: now, deadline: .distantFuture))
+      #expect(budget.takenBytes == room.tile.blockBytes + room.tile.texts.heldBytes)
+      // The second fits beside it only while what is held is charged, not what might have been.
+      let second = try batcher.reserve(lane, rows: 1, textBytes: 30_000, now: now)
+      batcher.abandon(second)
+      while batcher.roundEnded(now: now) {}
+      #expect(budget.takenBytes < 100_000)
+      lane.retire()
+    }
+    #expect(budget.takenBytes == 0)
   }
 
   @Test("an abandoned reservation leaves no trace")

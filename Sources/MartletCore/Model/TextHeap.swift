@@ -9,6 +9,7 @@ public final class TextHeap {
   }
 
   private static let keptBytes = 256 << 10
+  private static let chunkBytes = 16 << 10
 
   private var chunks: [UnsafeMutableRawBufferPointer] = []
   private var current = 0
@@ -23,7 +24,14 @@ public final class TextHeap {
   }
 
   /// Bytes of memory that it holds, used or not.
-  var heldBytes: Int { chunks.reduce(0) { $0 + $1.count } }
+  public private(set) var heldBytes = 0
+
+  /// The most that storing texts of `count` bytes together can add to `heldBytes`; 0 when they fit as it is.
+  public func growth(for count: Int) -> Int {
+    let left = current < chunks.count ? chunks[current].count - used : 0
+    // A text that does not fit leaves the rest of its chunk unused; no chunk is left emptier than the text was long.
+    return count <= left ? 0 : 2 * count + Self.chunkBytes
+  }
 
   /// Copies `text` and returns where it lies now.
   public func store(_ text: UnsafeRawBufferPointer) -> TextRef {
@@ -40,7 +48,8 @@ public final class TextHeap {
       used = 0
     }
     if current == chunks.count {
-      chunks.append(.allocate(byteCount: max(count, 16 << 10), alignment: 16))
+      chunks.append(.allocate(byteCount: max(count, Self.chunkBytes), alignment: 16))
+      heldBytes += chunks[current].count
       used = 0
     }
     defer {
@@ -64,7 +73,10 @@ public final class TextHeap {
   public func reset() {
     let kept = chunks.first.map { $0.count <= Self.keptBytes ? 1 : 0 } ?? 0
     if chunks.count > kept {
-      for chunk in chunks.dropFirst(kept) { chunk.deallocate() }
+      for chunk in chunks.dropFirst(kept) {
+        heldBytes -= chunk.count
+        chunk.deallocate()
+      }
       chunks.removeSubrange(kept...)
     }
     current = 0

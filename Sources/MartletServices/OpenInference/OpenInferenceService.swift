@@ -122,7 +122,7 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
     let rows = try reader.match(request, model, rowsPerCall: context.limits.rowsPerCall)
     let note = try notes.take(request, model)
     do throws(Status) {
-      let room = try context.batcher.reserve(lane, rows: rows, now: call.received)
+      let room = try context.batcher.reserve(lane, rows: rows, textBytes: payload.count, now: call.received)
       do throws(Status) {
         try reader.fill(request, model, room.tile, firstRow: room.firstRow, rows: rows)
       } catch {
@@ -150,7 +150,8 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
       let note = notes.take(plain, served.pointee.model, outputs: form.outputs.count)
     else { return false }
     do throws(Status) {
-      let room = try context.batcher.reserve(served.pointee.lane, rows: plain.rows, now: call.received)
+      let room = try context.batcher.reserve(
+        served.pointee.lane, rows: plain.rows, textBytes: payload.count, now: call.received)
       do throws(Status) {
         try plain.fill(form, served.pointee.model, room.tile, firstRow: room.firstRow)
       } catch {

@@ -62,7 +62,7 @@ public final class ScoringService: UnaryService, BatchConsumer {
     }
     let served = ServedModel.of(lane)
     try reader.match(request, served.model, rows: rows)
-    let room = try context.batcher.reserve(lane, rows: rows, now: call.received)
+    let room = try context.batcher.reserve(lane, rows: rows, textBytes: payload.count, now: call.received)
     do throws(Status) {
       try reader.fill(request, served.model, room.tile, firstRow: room.firstRow, rows: rows)
     } catch {
@@ -83,7 +83,8 @@ public final class ScoringService: UnaryService, BatchConsumer {
     else { return false }
     let model = served.pointee.model
     guard plain.match(model, rowsPerCall: context.limits.rowsPerCall) else { return false }
-    let room = try context.batcher.reserve(served.pointee.lane, rows: plain.rows, now: call.received)
+    let room = try context.batcher.reserve(
+      served.pointee.lane, rows: plain.rows, textBytes: payload.count, now: call.received)
     guard plain.fill(model, room.tile, firstRow: room.firstRow) else {
       context.batcher.abandon(room)
       return false
