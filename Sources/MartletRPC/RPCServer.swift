@@ -142,6 +142,7 @@ public final class RPCServer: ReactorHandler, Responder {
         begin(handle, stream, data)
       case .refused(let stream, let status):
         connections[slot].callsInRound += 1
+        if status.code == .resourceExhausted { statistics.refusedFrame.add() }
         statistics.recordUnknown(code: status.code, nanoseconds: 0)
         write(handle, TTRPCResponse.failure(stream: stream, status))
       case .broken(let reason):

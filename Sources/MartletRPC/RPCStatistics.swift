@@ -22,6 +22,7 @@ public final class RPCStatistics: MetricSource {
   public let refusedDraining = Counter()
   public let refusedCalls = Counter()
   public let refusedMemory = Counter()
+  public let refusedFrame = Counter()
   public let refusedForbidden = Counter()
   private let methods: [[Method]]
   /// Calls that named no method of ours: one series, since a label must not hold what a caller chose.
@@ -67,6 +68,7 @@ public final class RPCStatistics: MetricSource {
     for (reason, counter) in [
       ("invalid", refusedInvalid), ("deadline", refusedDeadline), ("draining", refusedDraining),
       ("calls_in_flight", refusedCalls), ("memory", refusedMemory), ("forbidden", refusedForbidden),
+      ("frame_bytes", refusedFrame),
     ] {
       collector.counter(
         "martlet_refused_total", help: "Calls refused before they were scored.",

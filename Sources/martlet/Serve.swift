@@ -81,7 +81,7 @@ struct Serve: AsyncParsableCommand {
     logging.bootstrap()
     defer { logging.flush() }
     let logger = logging.logger(label: "martlet")
-    let server = Server(configuration, logger: logger)
+    let server = Server(configuration, logger: logger, metrics: [logging.metrics])
     if check { return try report(server) }
     try await serve(server, logger, logging)
   }

@@ -1,12 +1,13 @@
 import Dispatch
 import Glibc
 import Logging
+import MartletCore
 import Synchronization
 
 /// Writes lines from any thread to a descriptor without making that thread wait: a serial Dispatch queue formats and
 /// writes, at most so many lines wait for it, and at most so many are taken in a second. What is left out is counted,
 /// and a line says how many there were.
-final class LogSink: Sendable {
+final class LogSink: MetricSource {
   /// Lines that may wait while the descriptor blocks.
   static let maximumBacklog = 1024
 
@@ -16,7 +17,11 @@ final class LogSink: Sendable {
   private let now: @Sendable () -> UInt64
   private let queue = DispatchQueue(label: "martlet.log", qos: .utility)
   private let waiting = Atomic<Int>(0)
+  /// Lines left out that no line has told of yet.
   private let dropped = Atomic<UInt64>(0)
+  private let droppedInAll = Atomic<UInt64>(0)
+  private let written = Atomic<UInt64>(0)
+  private let failed = Atomic<UInt64>(0)
   /// The second in the upper half, the lines that were taken in it in the lower; one word, so that no thread locks.
   private let window = Atomic<UInt64>(0)
 
@@ -43,6 +48,7 @@ final class LogSink: Sendable {
   func take(level: Logger.Level, label: String, message: String, metadata: Logger.Metadata) {
     let time = now()
     guard isWithinRate(time), enter() else {
+      droppedInAll.add(1, ordering: .relaxed)
       // Whoever drops the first one sees to it that the number is told, also when nothing is logged afterwards.
       if dropped.add(1, ordering: .relaxed).oldValue == 0 {
         queue.asyncAfter(deadline: .now() + .seconds(1)) { self.tellDropped() }
@@ -64,6 +70,18 @@ final class LogSink: Sendable {
       done.signal()
     }
     _ = done.wait(timeout: .now() + .seconds(1))
+  }
+
+  func collect(into collector: inout MetricCollector) {
+    for (result, count) in [
+      ("written", written.load(ordering: .relaxed)), ("dropped", droppedInAll.load(ordering: .relaxed)),
+      ("failed", failed.load(ordering: .relaxed)),
+    ] {
+      collector.counter(
+        "martlet_log_lines_total",
+        help: "Log lines: written, dropped over logging.lines_per_second or for a slow reader, failed to write.",
+        labels: [(name: "result", value: result)], count)
+    }
   }
 
   private func enter() -> Bool {
@@ -97,12 +115,17 @@ final class LogSink: Sendable {
   }
 
   private func write(_ line: LogLine) {
+    if put(line) { written.add(1, ordering: .relaxed) } else { failed.add(1, ordering: .relaxed) }
+  }
+
+  /// False when the descriptor did not take the whole line.
+  private func put(_ line: LogLine) -> Bool {
     let bytes =
       switch format {
       case .text: line.text()
       case .json: line.json()
       }
-    bytes.withUnsafeBytes { buffer in
+    return bytes.withUnsafeBytes { buffer in
       var rest = buffer[...]
       while !rest.isEmpty {
         let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
@@ -110,12 +133,13 @@ final class LogSink: Sendable {
           rest = rest.dropFirst(count)
         } else if count < 0, errno == EAGAIN {
           var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-          if poll(&wait, 1, 1000) <= 0 { return }
+          if poll(&wait, 1, 1000) <= 0 { return false }
         } else if count == 0 || errno != EINTR {
-          // Nobody reads the log; there is nowhere to say so.
-          return
+          // Nobody reads the log, or its disk is full; there is nowhere to say so but in a metric.
+          return false
         }
       }
+      return true
     }
   }
 }

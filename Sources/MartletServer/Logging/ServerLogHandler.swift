@@ -1,4 +1,5 @@
 import Logging
+import MartletCore
 
 /// The server's handler for swift-log: hands lines to a `LogSink`.
 struct ServerLogHandler: LogHandler {
@@ -53,6 +54,9 @@ public struct ServerLogging: Sendable {
         ServerLogHandler(label: label, level: level, sink: sink, metadataProvider: provider)
       }, metadataProvider: nil)
   }
+
+  /// How many lines were written and left out.
+  public var metrics: any MetricSource { sink }
 
   /// Waits until what was logged is written, a second at most; before the process ends.
   public func flush() { sink.flush() }

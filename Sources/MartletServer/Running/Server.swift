@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import Glibc
 import Logging
 import MartletAdmin
 import MartletBatching
@@ -34,10 +35,16 @@ public final class Server: @unchecked Sendable {
   private var listeners: [Listener] = []
   private var admin: AdminServer?
   private let notifier = SystemdNotifier(environment: ProcessInfo.processInfo.environment)
+  private let budget: MemoryBudget
+  private let reloads = RepeatedWork()
+  private let furtherMetrics: [any MetricSource]
 
-  public init(_ configuration: ServerConfiguration, logger: Logger) {
+  /// - Parameter metrics: what else the admin endpoint shows.
+  public init(_ configuration: ServerConfiguration, logger: Logger, metrics: [any MetricSource] = []) {
     self.configuration = configuration
     self.logger = logger
+    furtherMetrics = metrics
+    budget = MemoryBudget(limitBytes: configuration.limits.requestMemoryBytes)
     repository = ModelRepository(
       options: .init(
         directory: configuration.models.directory, modelFileBytes: configuration.limits.modelFileBytes,
@@ -81,7 +88,7 @@ public final class Server: @unchecked Sendable {
       serviceLimits: .init(rowsPerCall: limits.rowsPerCall), messageMemoryBytes: limits.messageMemoryBytes,
       poller: configuration.poller == .epoll ? .epoll : .dispatch,
       scorer: scorers > 0 ? DispatchScorer(threads: scorers) : nil,
-      budget: MemoryBudget(limitBytes: limits.requestMemoryBytes), state: state, repository: repository,
+      budget: budget, state: state, repository: repository,
       refusedConnection: { peer, reason in
         logger.warning("connection refused", metadata: ["peer": "\(peer.address)", "reason": "\(reason)"])
       })
@@ -107,6 +114,7 @@ public final class Server: @unchecked Sendable {
       listeners.append(try Listener(address: SocketAddress.parse(address.description)))
     }
     addresses = listeners.map(\.address)
+    warnOfFewDescriptors()
     for stack in stacks {
       stack.reactor.start()
       if let failure = stack.reactor.startFailure { throw failure }
@@ -128,14 +136,27 @@ public final class Server: @unchecked Sendable {
     if !readiness.isReady { logger.warning("not ready", metadata: ["reason": "\(readiness.reason)"]) }
   }
 
+  /// Over the process's own limit callers wait unheard; over `limits.max_connections` they are told.
+  private func warnOfFewDescriptors() {
+    var limit = rlimit()
+    let needed = configuration.limits.maxConnections + Self.furtherDescriptors
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < needed else { return }
+    logger.warning(
+      "too few file descriptors for limits.max_connections; raise the limit (ulimit -n, LimitNOFILE) or lower the key",
+      metadata: ["limit": "\(limit.rlim_cur)", "needed": "\(needed)"])
+  }
+
+  /// Descriptors beside those of connections: listeners, pollers, the admin endpoint, files being loaded.
+  private static let furtherDescriptors = 128
+
   private func startAdmin(_ address: HostPort) async throws {
     var options = AdminServer.Options()
     options.host = address.host
     options.port = address.port
     options.allowRemote = configuration.admin.allowRemote
     let sources: [any MetricSource] =
-      [ModelMetrics(repository: repository), ProcessMetrics(), BuildMetrics(version: Version.text)]
-      + stacks.flatMap(\.sources)
+      [ModelMetrics(repository: repository), ProcessMetrics(), BuildMetrics(version: Version.text), budget, reloads]
+      + furtherMetrics + stacks.flatMap(\.sources)
     let state = self.state
     let admin = AdminServer(
       options: options,
@@ -151,16 +172,19 @@ public final class Server: @unchecked Sendable {
     self.admin = admin
   }
 
-  /// Reads the model repository again.
+  /// Reads the model repository again. However often it is called meanwhile, one reading more follows the one under way.
   public func reload() {
     let logger = self.logger
     let repository = self.repository
     let notifier = self.notifier
-    notifier?.reloading()
-    repository.reload { _ in
-      let models = repository.catalogue.models.count
-      logger.info("models reloaded", metadata: ["versions": "\(models)"])
-      notifier?.ready(status: "serving \(models) model versions")
+    reloads.ask { done in
+      notifier?.reloading()
+      repository.reload { _ in
+        let models = repository.catalogue.models.count
+        logger.info("models reloaded", metadata: ["versions": "\(models)"])
+        notifier?.ready(status: "serving \(models) model versions")
+        done()
+      }
     }
   }
 

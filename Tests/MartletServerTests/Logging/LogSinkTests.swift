@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import MartletCore
 import Synchronization
 import Testing
 
@@ -39,6 +40,28 @@ struct LogSinkTests {
     #expect(lines[2].hasSuffix(" l: m2"))
     #expect(lines[3].hasSuffix(" warning  martlet.log: log lines were dropped lines=7"))
     #expect(lines[4].hasSuffix(" l: later"))
+    #expect(counts(sink) == ["written": 5, "dropped": 7, "failed": 0])
+  }
+
+  private func counts(_ sink: LogSink) -> [String: Double] {
+    var collector = MetricCollector()
+    sink.collect(into: &collector)
+    return Dictionary(
+      uniqueKeysWithValues: collector.samples.map { sample in
+        guard case .number(let value) = sample.value else { return ("", -1) }
+        return (sample.labels[0].value, value)
+      })
+  }
+
+  @Test("lines that a full disk does not take are counted, and the next are tried again")
+  func fullDisk() throws {
+    let descriptor = open("/dev/full", O_WRONLY)
+    try #require(descriptor >= 0)
+    defer { close(descriptor) }
+    let sink = LogSink(descriptor: descriptor, format: .text, linesPerSecond: 100)
+    for number in 0..<10 { sink.take(level: .info, label: "l", message: "m\(number)", metadata: [:]) }
+    sink.flush()
+    #expect(counts(sink) == ["written": 0, "dropped": 0, "failed": 10])
   }
 
   @Test("a reader that stands still costs lines, never the time of a caller")
