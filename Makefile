@@ -2,7 +2,7 @@
 #
 #   SWIFT   how to call the Swift toolchain (default: swift)
 #   COUNT   how many streams `make fuzz` makes (default: 1000000)
-#   MINUTES how long `make fuzz-loaders` takes for each loader (default: 15)
+#   MINUTES how long `make fuzz-loaders` takes for each loader (default: 15), and `make soak` (default: 30)
 #   MODELS  how many models `make prove-engine`, and of each library `make prove-native`, compares (default: 100000)
 #   QUICK   anything: `make bench-engine` measures a part of its cases, in a few rounds
 #   PREFIX  where `make deploy` installs (default: /opt/martlet)
@@ -71,6 +71,26 @@ bench-allocations: ## Count the server's allocations per call for every form of 
 	$(SWIFT) build -c release --product martlet
 	$(MAKE) --no-print-directory -C Benchmarks
 	Benchmarks/allocations
+
+bench-reload: ## Measure the tail of a steady load during 100 reloads of another model; fails above 1.2 times
+	scripts/setup --quiet build
+	scripts/python-env
+	$(SWIFT) build -c release --product martlet
+	.venv/bin/python Benchmarks/reload $(BENCH_ARGUMENTS)
+
+bench-connections: ## Measure the resident memory of 10,000 idle connections; fails above 10 KiB each
+	scripts/setup --quiet build
+	scripts/python-env
+	$(SWIFT) build -c release --product martlet
+	Tests/Chaos/run "$$($(SWIFT) build -c release --show-bin-path)/martlet" chaos --only-idle
+
+chaos: release ## Abuse a server in every way of docs/robustness.md; fails when it does not survive one of them (root)
+	scripts/python-env
+	Tests/Chaos/run "$$($(SWIFT) build -c release --show-bin-path)/martlet" chaos $(CHAOS_ARGUMENTS)
+
+soak: release ## Mixed load for MINUTES=30; fails when memory or descriptors grow or a call goes wrong
+	scripts/python-env
+	Tests/Chaos/run "$$($(SWIFT) build -c release --show-bin-path)/martlet" soak $(if $(filter command line environment,$(origin MINUTES)),$(MINUTES),30)
 
 bench-kernels: ## Time the vector kernels of tree ensembles alone, for each level of this processor
 	$(MAKE) --no-print-directory -C Benchmarks .build/kernels

@@ -51,14 +51,15 @@ def copy_models(*names, bare=False):
 class Server:
     """A running server. `addresses` are its listeners as printed, `rpc` the first of them, `admin` HOST:PORT."""
 
-    def __init__(self, models, *arguments, listen=("tcp://127.0.0.1:0",), admin="127.0.0.1:0", environment=None):
+    def __init__(self, models, *arguments, listen=("tcp://127.0.0.1:0",), admin="127.0.0.1:0", environment=None,
+                 log_directory=None):
         command = [BINARY, "serve", "--models", str(models)]
         for address in listen:
             command += ["--listen", address]
         if admin is not None:
             command += ["--admin", admin]
         command += map(str, arguments)
-        self.log_path = directory() / "log"
+        self.log_path = (log_directory or directory()) / "log"
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
