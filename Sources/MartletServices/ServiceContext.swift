@@ -53,6 +53,7 @@ public final class ServiceContext {
     }
     if let message = arena.unpack(payload, type.unpack) { return message }
     if arena.exhausted {
+      batcher.statistics.refusedMemory.add()
       throw Status(.resourceExhausted, "\(type.name): needs more memory than one message may take; send fewer rows")
     }
     throw Status(.invalidArgument, "\(type.name): malformed")
