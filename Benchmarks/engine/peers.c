@@ -52,6 +52,7 @@ struct Engine {
   const char *outputNames[2];
   void *outputs[2];
   int64_t *labels;
+  int labelRank; // [rows], or [rows, 1]
 };
 
 static char message[1024];
@@ -328,7 +329,8 @@ static int onnxPrepare(Engine *engine, int batch) {
   ortRelease(&engine->outputs[0]);
   ortRelease(&engine->outputs[1]);
   if (ortFailed(ORT(ortCreateTensorWithData, void *, void *, size_t, const int64_t *, size_t, int, void **)(
-        ortMemory, engine->labels, sizeof(int64_t) * batch, shape, 1, ortInt64, &engine->outputs[0])))
+        ortMemory, engine->labels, sizeof(int64_t) * batch, (int64_t[]){batch, 1}, engine->labelRank, ortInt64,
+        &engine->outputs[0])))
     return -1;
   return ortFailed(ORT(ortCreateTensorWithData, void *, void *, size_t, const int64_t *, size_t, int, void **)(
     ortMemory, engine->answers, sizeof(float) * batch * engine->answerWidth, shape, 2, ortFloat, &engine->outputs[1]));
@@ -370,6 +372,7 @@ Engine *peers_onnxruntime(
   engine->call = onnxCall;
   engine->answerWidth = classes;
   engine->answersAreFloats = 1;
+  engine->labelRank = 1;
   engine->outputNames[0] = strdup(label);
   engine->outputNames[1] = strdup(probabilities);
   void *options;
@@ -393,6 +396,9 @@ int peers_onnxruntime_input(
   engine->texts[i] = texts;
   return 0;
 }
+
+// Says that the model's labels are a column.
+void peers_onnxruntime_label_column(Engine *engine) { engine->labelRank = 2; }
 
 // Another thread's engine with the same session, which any number of threads may run at once.
 Engine *peers_onnxruntime_twin(const Engine *engine) {

@@ -178,6 +178,7 @@ public final class RPCServer: ReactorHandler, Responder {
     case .invalidText(let field):
       return refuse(.invalidArgument, "ttrpc.Request.\(field): not UTF-8 text without a NUL")
     case .tooDeep: return refuse(.invalidArgument, "ttrpc.Request: nested too deeply")
+    case .malformed: return refuse(.invalidArgument, "ttrpc.Request: malformed")
     }
     guard let request = arena.unpack(data, ttrpc__request__unpack) else {
       if arena.exhausted {

@@ -50,6 +50,7 @@ public final class ServiceContext {
     case .invalidText(let field):
       throw Status(.invalidArgument, "\(field): not UTF-8 text without a NUL")
     case .tooDeep: throw Status(.invalidArgument, "\(type.name): nested too deeply")
+    case .malformed: throw Status(.invalidArgument, "\(type.name): malformed")
     }
     if let message = arena.unpack(payload, type.unpack) { return message }
     if arena.exhausted {

@@ -62,6 +62,21 @@ struct ProtobufTests {
     fine.withUnsafeBytes { #expect(MessageGuard.check($0, requestDescriptor()) == .fine) }
   }
 
+  @Test(
+    "what protobuf-c reads on behind and the guard cannot is malformed, so that no text comes unchecked after it",
+    arguments: [
+      // timeout_nano of more than 64 bits, a field beyond the last number
+      [0x20, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f], [0x80, 0x80, 0x80, 0x80, 0x7f, 1],
+    ] as [[UInt8]])
+  func guardStopsWhereItCannotRead(_ start: [UInt8]) {
+    let arena = MessageArena(capBytes: 64 << 10)
+    let bytes = start + [0x0a, 1, 0xff]
+    bytes.withUnsafeBytes {
+      #expect(arena.unpack($0, ttrpc__request__unpack) != nil)
+      #expect(MessageGuard.check($0, requestDescriptor()) == .malformed)
+    }
+  }
+
   @Test("the arena unpacks as malloc does, and says when its cap was the reason that it did not")
   func arena() throws {
     let arena = MessageArena(capBytes: 256 << 10)

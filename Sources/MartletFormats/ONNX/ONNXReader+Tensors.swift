@@ -151,6 +151,7 @@ extension ONNXReader {
       var reader = message
       var next = 0
       func store<T: BitwiseCopyable>(_ value: T) {
+        precondition(next + MemoryLayout<T>.stride <= target.count, "the second pass found more than was counted")
         target.storeBytes(of: value, toByteOffset: next, as: T.self)
         next += MemoryLayout<T>.stride
       }

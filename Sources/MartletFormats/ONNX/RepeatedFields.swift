@@ -2,7 +2,8 @@ import MartletEngine
 
 /// Repeated numbers come one by one or packed behind one length; a reader has to take both, even mixed.
 ///
-/// Counting comes first, so that arrays have their exact size, and is bounded by the bytes that are there.
+/// Counting comes first, so that arrays have their exact size, and is bounded by the bytes that are there. The second
+/// pass must walk the same fields, so a number in another layout is an error wherever it is read.
 
 func countFixed(
   _ reader: inout ProtobufReader, _ field: ProtobufReader.Field, width: Int, _ name: String
@@ -45,7 +46,10 @@ func countVarints(
 func eachFixed32(
   _ reader: inout ProtobufReader, _ field: ProtobufReader.Field, _ body: (UInt32) -> Void
 ) throws(ModelError) {
-  guard field.wire == .bytes else { return body(try reader.fixed32()) }
+  guard field.wire == .bytes else {
+    try reader.expect(field, .fixed32, "a number of a list")
+    return body(try reader.fixed32())
+  }
   var packed = try reader.message()
   while !packed.isAtEnd { body(try packed.fixed32()) }
 }
@@ -53,7 +57,10 @@ func eachFixed32(
 func eachFixed64(
   _ reader: inout ProtobufReader, _ field: ProtobufReader.Field, _ body: (UInt64) -> Void
 ) throws(ModelError) {
-  guard field.wire == .bytes else { return body(try reader.fixed64()) }
+  guard field.wire == .bytes else {
+    try reader.expect(field, .fixed64, "a number of a list")
+    return body(try reader.fixed64())
+  }
   var packed = try reader.message()
   while !packed.isAtEnd { body(try packed.fixed64()) }
 }
@@ -61,7 +68,10 @@ func eachFixed64(
 func eachVarint(
   _ reader: inout ProtobufReader, _ field: ProtobufReader.Field, _ body: (UInt64) -> Void
 ) throws(ModelError) {
-  guard field.wire == .bytes else { return body(try reader.varint()) }
+  guard field.wire == .bytes else {
+    try reader.expect(field, .varint, "a number of a list")
+    return body(try reader.varint())
+  }
   var packed = try reader.message()
   while !packed.isAtEnd { body(try packed.varint()) }
 }

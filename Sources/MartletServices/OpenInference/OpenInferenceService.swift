@@ -43,7 +43,7 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
   private var reader = InferReader()
   private let plain = PlainInfer()
   /// Whether usual requests take the fast path; off only for tests that compare the two.
-  var readsPlainRequests = true
+  @_spi(Comparison) public var readsPlainRequests = true
   private let notes = InferNotes()
   private let inferRequest: MessageType<Inference__ModelInferRequest>
   private let readyRequest: MessageType<Inference__ModelReadyRequest>

@@ -14,7 +14,7 @@ public final class ScoringService: UnaryService, BatchConsumer {
   private var reader = ColumnReader()
   private let plain = PlainScore()
   /// Whether usual requests take the fast path; off only for tests that compare the two.
-  var readsPlainRequests = true
+  @_spi(Comparison) public var readsPlainRequests = true
   private let instance: [UInt8]
   /// The number of the next prediction; the reactors of a server count in ranges of their own.
   private var nextPrediction: UInt64

@@ -4,7 +4,8 @@ import MartletCore
 /// Checks what protobuf-c lets pass before it unpacks: strings that hold a NUL (a C string ends there) or are not
 /// UTF-8, and nesting beyond a bound (protobuf-c recurses without one).
 ///
-/// Malformed bytes that protobuf-c refuses by itself are left to it.
+/// Bytes that this cannot read are malformed, whatever protobuf-c makes of them: it takes numbers of more than 64 bits
+/// and fields beyond the last number, and what follows such a one would not have been checked.
 public struct MessageGuard {
   private static let maximumDepth = 16
 
@@ -13,6 +14,7 @@ public struct MessageGuard {
     /// A string field that is not text, by its path, `inputs.name` for example.
     case invalidText(field: String)
     case tooDeep
+    case malformed
   }
 
   /// - Parameter descriptor: of the message that `bytes` are said to be.
@@ -29,10 +31,10 @@ public struct MessageGuard {
     var reader = ProtoReader(bytes)
     while let (number, wire) = reader.tag() {
       guard wire == .lengthDelimited else {
-        guard reader.skip(wire) else { return .fine }
+        guard reader.skip(wire) else { return .malformed }
         continue
       }
-      guard let value = reader.delimited() else { return .fine }
+      guard let value = reader.delimited() else { return .malformed }
       guard let field = protobuf_c_message_descriptor_get_field(descriptor, number) else { continue }
       switch field.pointee.type {
       case PROTOBUF_C_TYPE_STRING:
@@ -43,11 +45,12 @@ public struct MessageGuard {
         case .fine: break
         case .invalidText(let name): return .invalidText(field: String(cString: field.pointee.name) + "." + name)
         case .tooDeep: return .tooDeep
+        case .malformed: return .malformed
         }
       default: break
       }
     }
-    return .fine
+    return reader.malformed ? .malformed : .fine
   }
 
   /// Whether the bytes are UTF-8 without a NUL.

@@ -83,6 +83,18 @@ struct ONNXDamageTests {
     #expect(refusal(writer.bytes)?.contains("the limit is 65536") == true)
   }
 
+  @Test("a dimension in another layout than a number's is refused, and nothing behind it is read in two ways")
+  func layoutOfDimensions() {
+    var writer = ONNXWriter.addition
+    writer.initializer("v", type: 7, dims: [1]) { tensor in
+      // As a number this ends behind its first byte, as four bytes it swallows the head of the next field.
+      tensor.tag(1, 5)
+      tensor.integer(1, 1)
+      for value in 0..<4 { tensor.integer(7, Int64(value)) }
+    }
+    #expect(refusal(writer.bytes)?.contains("a number of a list (field 1) has the wire type 5, expected 0") == true)
+  }
+
   @Test("a graph of one long chain loads without recursion")
   func chain() throws {
     var writer = ONNXWriter.addition

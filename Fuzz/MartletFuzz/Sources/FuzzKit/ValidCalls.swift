@@ -115,7 +115,7 @@ struct ValidCalls {
 
   // MARK: Score
 
-  private func score(_ random: inout RandomSource) -> WireMessage {
+  func score(_ random: inout RandomSource) -> WireMessage {
     let target = random.pick(targets.filter(\.isScorable))
     let rows = rows(&random)
     var message = WireMessage()

@@ -4,11 +4,13 @@ import MartletWire
 /// One connection to a server: sends a stream in pieces, reads what comes, ends when the server does.
 ///
 /// Never blocks; whoever owns it polls `descriptor` for `events` and calls `step`.
-final class HostileConnection {
-  enum Target {
+package final class HostileConnection {
+  package enum Target {
     case unix(path: String)
     /// On 127.0.0.1.
     case tcp(port: UInt16)
+    /// A socket whose other end the server has already; it is closed with the connection.
+    case connected(Int32)
   }
 
   let number: Int
@@ -55,6 +57,7 @@ final class HostileConnection {
       return descriptor
     }
     switch target {
+    case .connected(let descriptor): return descriptor
     case .unix(let path):
       var address = sockaddr_un()
       address.sun_family = sa_family_t(AF_UNIX)

@@ -1,7 +1,6 @@
+import FuzzKit
 import Glibc
 import MartletCore
-import MartletRepository
-import MartletServices
 
 /// Sends mutated calls and says what came of them.
 @main
@@ -20,6 +19,9 @@ enum Fuzz {
         let targets: [HostileConnection.Target] = [.unix(path: arguments[6]), .tcp(port: port)]
         let run = SocketRun(streams: count, seed: seed, models: arguments[4], server: server, targets: targets)
         exit(try run.run() ? 0 : 1)
+      case "seeds" where arguments.count == 5:
+        try FuzzSeeds(count: count, seed: seed).write(to: arguments[4])
+        exit(0)
       default: usage()
       }
     } catch {
@@ -30,6 +32,7 @@ enum Fuzz {
 
   private static func usage() -> Never {
     print("usage: MartletFuzz streams COUNT SEED MODELS")
+    print("       MartletFuzz seeds COUNT SEED DIRECTORY")
     print("       MartletFuzz sockets COUNT SEED MODELS SERVER-PID SOCKET-PATH PORT")
     exit(64)
   }

@@ -160,6 +160,7 @@ final class ServiceHost: Responder {
     case .fine: break
     case .invalidText(let field): return refuse(.invalidArgument, "ttrpc.Request.\(field): not text")
     case .tooDeep: return refuse(.invalidArgument, "ttrpc.Request: nested too deeply")
+    case .malformed: return refuse(.invalidArgument, "ttrpc.Request: malformed")
     }
     guard let request = arena.unpack(data, ttrpc__request__unpack) else {
       return arena.exhausted

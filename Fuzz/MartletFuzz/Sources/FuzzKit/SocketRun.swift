@@ -5,7 +5,7 @@ import MartletServices
 import MartletWire
 
 /// Sends streams to a server process over its sockets, many connections at once, and judges what it answers.
-struct SocketRun {
+package struct SocketRun {
   private static let block = 500
   private static let connections = 16
   private static let limitNanoseconds: UInt64 = 5_000_000_000
@@ -20,7 +20,7 @@ struct SocketRun {
   /// - Parameters:
   ///   - models: the directory that the server serves.
   ///   - server: its process.
-  init(streams: Int, seed: UInt64, models: String, server: Int32, targets: [HostileConnection.Target]) {
+  package init(streams: Int, seed: UInt64, models: String, server: Int32, targets: [HostileConnection.Target]) {
     self.streams = streams
     self.seed = seed
     self.models = models
@@ -29,7 +29,7 @@ struct SocketRun {
   }
 
   /// Whether everything held.
-  func run() throws(Status) -> Bool {
+  package func run() throws(Status) -> Bool {
     let real = try FuzzModels.real(in: models)
     let served = real.map { ValidCalls.Target(name: $0.name, signature: $0.versions[0].signature) }
     let own = [FuzzModels.mixed, FuzzModels.echo, FuzzModels.numbers]

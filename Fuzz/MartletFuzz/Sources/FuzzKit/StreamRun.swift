@@ -4,7 +4,7 @@ import MartletRepository
 import MartletServices
 
 /// Feeds streams to the services without a socket, and judges: rates, answers, memory, time.
-struct StreamRun {
+package struct StreamRun {
   private static let block = 1000
   private static let pastHeaderPercent = 90.0
   private static let reachedPercent = 50.0
@@ -17,14 +17,14 @@ struct StreamRun {
   /// - Parameters:
   ///   - streams: how many connections.
   ///   - models: a directory of models that are called beside those made here.
-  init(streams: Int, seed: UInt64, models: String) {
+  package init(streams: Int, seed: UInt64, models: String) {
     self.streams = streams
     self.seed = seed
     directory = models
   }
 
   /// Whether everything held.
-  func run() throws(Status) -> Bool {
+  package func run() throws(Status) -> Bool {
     let real = try FuzzModels.real(in: directory)
     let targets = real.map { ValidCalls.Target(name: $0.name, signature: $0.versions[0].signature) }
     let own = [FuzzModels.mixed, FuzzModels.echo, FuzzModels.numbers]
