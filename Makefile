@@ -2,7 +2,8 @@
 #
 #   SWIFT   how to call the Swift toolchain (default: swift)
 #   COUNT   how many streams `make fuzz` makes (default: 1000000)
-#   MINUTES how long `make fuzz-loaders` takes for each loader (default: 15), and `make soak` (default: 30)
+#   MINUTES how long `make fuzz-loaders` takes for each loader and `make fuzz-rpc` for each target (default: 15), and
+#           `make soak` (default: 30)
 #   MODELS  how many models `make prove-engine`, and of each library `make prove-native`, compares (default: 100000)
 #   QUICK   anything: `make bench-engine` measures a part of its cases, in a few rounds
 #   PREFIX  where `make deploy` installs (default: /opt/martlet)
@@ -134,15 +135,15 @@ image-test: ## Build the container image, run it, score against it, end it (root
 systemd-test: release ## Deploy, switch, kill and roll back under a systemd of its own (root, debootstrap)
 	scripts/systemd-test "$$($(SWIFT) build -c release --show-bin-path)/martlet"
 
-test-asan: ## Run the unit tests under AddressSanitizer
-	scripts/setup --quiet build
-	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test --sanitize=address --scratch-path .build-asan
+test-asan: ## Run the unit tests, and real servers, under AddressSanitizer
+	scripts/setup --quiet build test
+	scripts/python-env
+	scripts/test-sanitized address
 
-test-tsan: ## Run the transport, batching and server tests under ThreadSanitizer
-	scripts/setup --quiet build
-	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/tsan-suppressions.txt \
-	  $(SWIFT) test --sanitize=thread --scratch-path .build-tsan \
-	  --filter 'Martlet(Core|Sockets|Wire|RPC|Batching|Services|Server|Client)Tests'
+test-tsan: ## Run the tests of what has threads, and real servers, under ThreadSanitizer
+	scripts/setup --quiet build test
+	scripts/python-env
+	scripts/test-sanitized thread
 
 fuzz: ## Feed a million mutated calls to the decoders and services; COUNT=… for another number
 	scripts/setup --quiet build
@@ -151,6 +152,10 @@ fuzz: ## Feed a million mutated calls to the decoders and services; COUNT=… fo
 fuzz-loaders: ## libFuzzer against the loaders of model files, MINUTES=… each
 	scripts/setup --quiet build
 	Fuzz/loaders $(MINUTES)
+
+fuzz-rpc: ## libFuzzer against frames, messages and a whole server, MINUTES=… each
+	scripts/setup --quiet build
+	Fuzz/rpc $(MINUTES)
 
 prove-native: ## MODELS random models of each booster's own format against its library, bit for bit
 	scripts/setup --quiet build

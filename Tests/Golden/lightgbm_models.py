@@ -1,6 +1,6 @@
 """Random LightGBM models in their own text format, with the answers of the library.
 
-    .venv/bin/python Tests/Golden/lightgbm_models.py OUTDIR [COUNT] [SEED]
+    .venv/bin/python Tests/Golden/lightgbm_models.py OUTDIR [COUNT] [SEED] [BENT]
 
 Writes OUTDIR/models.bin, COUNT cases (default 288) one behind the other, little-endian:
 
@@ -16,6 +16,10 @@ shortened in the text. Each model is trained on a few hundred made-up rows; obje
 values, categories, linear leaves, depth and number of bins are drawn at random, the first ones in turn. Rows hold
 the thresholds of the model, their neighbouring doubles, NaN, infinities, both zeros, the greatest number that counts
 as zero and its neighbours, and categories known, unknown, negative and broken.
+
+Training is most of the time, so BENT (default 0) further models are made of each trained one: thresholds, features,
+children, ways of missing values, sets of categories and leaves are drawn anew in its text, which the library loads,
+writes in its own way and answers from.
 
 Exits 1 when the models of a run of at least 100 lack one of the shapes that the tests are about.
 """
@@ -231,20 +235,65 @@ def rows_for(r: np.random.Generator, text: str, x: np.ndarray, categories: list)
     rows = x[r.integers(0, len(x), ROWS)].copy()
     for column in range(x.shape[1]):
         near = np.array(known.get(column, [0.0]))
-        for row in range(ROWS):
-            kind = r.random()
-            if kind < 0.12:
-                rows[row, column] = r.choice(odd)
-            elif kind < 0.3 and column in categories:
-                rows[row, column] = r.choice(broken)
-            elif kind < 0.75 and column not in categories:
-                threshold = r.choice(near)
-                rows[row, column] = r.choice([threshold, np.nextafter(threshold, np.inf), np.nextafter(threshold, -np.inf)])
+        kind = r.random(ROWS)
+        thresholds = r.choice(near, size=ROWS)
+        sides = np.stack([thresholds, np.nextafter(thresholds, np.inf), np.nextafter(thresholds, -np.inf)])
+        beside = sides[r.integers(0, 3, ROWS), np.arange(ROWS)]
+        if column in categories:
+            rows[:, column] = np.where((kind >= 0.12) & (kind < 0.3), r.choice(broken, size=ROWS), rows[:, column])
+        else:
+            rows[:, column] = np.where((kind >= 0.12) & (kind < 0.75), beside, rows[:, column])
+        rows[:, column] = np.where(kind < 0.12, r.choice(odd, size=ROWS), rows[:, column])
     return rows
+
+
+def bend(r: np.random.Generator, text: str, categories: list, width: int) -> str:
+    """The text of another model of the same shape, as the library writes it."""
+    numeric = [column for column in range(width) if column not in categories]
+    head, *blocks = text.split("\nTree=")
+    blocks[-1], tail = blocks[-1].split("end of trees", 1)
+    made = []
+    for block in blocks:
+        lines = block.split("\n")
+        tree = {line.split("=", 1)[0]: line.split("=", 1)[1].split() for line in lines[1:] if "=" in line}
+        for node in range(len(tree["split_feature"])):
+            decision = int(tree["decision_type"][node])
+            what = r.integers(0, 6)
+            if what == 0:
+                left, right = tree["left_child"], tree["right_child"]
+                left[node], right[node] = right[node], left[node]
+            elif decision & 1 == 0 and what == 1:
+                tree["decision_type"][node] = str(int(r.integers(0, 2)) << 1 | int(r.integers(0, 3)) << 2)
+            elif decision & 1 == 0 and what == 2:
+                tree["split_feature"][node] = str(r.choice(numeric))
+            elif decision & 1 == 0 and what == 3:
+                drawn = r.choice([r.normal() * 10.0 ** r.integers(-36, 30), ZERO, -ZERO, 0.0, 1.5, float(r.choice(tree["threshold"]))])
+                tree["threshold"][node] = repr(float(drawn))
+        if "cat_threshold" in tree:
+            words = tree["cat_threshold"]
+            tree["cat_threshold"] = [str(int(r.integers(0, 2**32))) if r.random() < 0.4 else word for word in words]
+        values = tree["leaf_value"]
+        tree["leaf_value"] = [repr(float(r.normal() * 10.0 ** r.integers(-5, 2))) if r.random() < 0.3 else value for value in values]
+        keys = [line.split("=", 1)[0] if "=" in line else None for line in lines[1:]]
+        made.append("\n".join([lines[0]] + [line if key is None else f"{key}={' '.join(tree[key])}" for key, line in zip(keys, lines[1:])]))
+    sizes = " ".join(str(len("Tree=" + block) + 1) for block in made)
+    head = "\n".join(f"tree_sizes={sizes}" if line.startswith("tree_sizes=") else line for line in head.split("\n"))
+    return lightgbm.Booster(model_str=head + "\nTree=" + "\nTree=".join(made) + "end of trees" + tail).model_to_string()
 
 
 def padded(data: bytes) -> bytes:
     return data + b"\0" * (-len(data) % 8)
+
+
+def case(label: str, text: str, rows: np.ndarray) -> bytes:
+    booster = lightgbm.Booster(model_str=text)
+    raw = booster.predict(rows, raw_score=True).reshape(ROWS, -1)
+    predicted = booster.predict(rows).reshape(ROWS, -1)
+    leaves = booster.predict(rows, pred_leaf=True).reshape(ROWS, -1).astype(np.int64)
+    model, name = text.encode(), label.encode()
+    numbers = (len(model), ROWS, rows.shape[1], raw.shape[1], leaves.shape[1], predicted.shape[1], len(name), 0)
+    matrices = (rows, raw.astype("<f8"), predicted.astype("<f8"), leaves.astype("<i8"))
+    return struct.pack("<8Q", *numbers) + padded(name) + padded(model) + b"".join(m.tobytes() for m in matrices)
 
 
 def main() -> int:
@@ -254,6 +303,7 @@ def main() -> int:
     directory = pathlib.Path(sys.argv[1])
     total = int(sys.argv[2]) if len(sys.argv) > 2 else 288
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    bent = int(sys.argv[4]) if len(sys.argv) > 4 else 0
     directory.mkdir(parents=True, exist_ok=True)
     shapes = Shapes()
     refused: dict = {}
@@ -269,17 +319,11 @@ def main() -> int:
                 number += 1
                 continue
             number += 1
-            rows = rows_for(r, text, x, categories)
-            booster = lightgbm.Booster(model_str=text)
-            raw = booster.predict(rows, raw_score=True).reshape(ROWS, -1)
-            predicted = booster.predict(rows).reshape(ROWS, -1)
-            leaves = booster.predict(rows, pred_leaf=True).reshape(ROWS, -1).astype(np.int64)
-            model, label = text.encode(), f"{seed}.{name}".encode()
-            file.write(struct.pack("<8Q", len(model), ROWS, x.shape[1], raw.shape[1], leaves.shape[1], predicted.shape[1], len(label), 0))
-            file.write(padded(label) + padded(model))
-            for values in (rows, raw.astype("<f8"), predicted.astype("<f8"), leaves.astype("<i8")):
-                file.write(np.ascontiguousarray(values).tobytes())
-            written += 1
+            for one in range(min(1 + bent, total - written)):
+                label = f"{seed}.{name} bent {one}" if one else f"{seed}.{name}"
+                own = bend(r, text, categories, x.shape[1]) if one else text
+                file.write(case(label, own, rows_for(r, own, x, categories)))
+                written += 1
     for shape, models in sorted(shapes.items()):
         print(f"  {models:6} {shape}")
     for error, models in sorted(refused.items()):

@@ -1,6 +1,6 @@
 """Random XGBoost models in the library's own formats, with the answers of the library.
 
-    .venv/bin/python Tests/Golden/xgboost_models.py OUTDIR [COUNT] [SEED]
+    .venv/bin/python Tests/Golden/xgboost_models.py OUTDIR [COUNT] [SEED] [BENT]
 
 Writes OUTDIR/models.bin, COUNT cases (default 240) one behind the other, little-endian:
 
@@ -19,12 +19,16 @@ boosters, missing values, categories, depth, bins and the format are drawn at ra
 the thresholds of the model, their neighbouring floats, NaN, infinities (where the library takes them), and categories
 that are unknown, negative or broken.
 
+Training is most of the time, so BENT (default 0) further models are made of each trained one: thresholds, features,
+directions of missing values, sets of categories, leaves, weights and the base score are drawn anew in its document, which the library loads, saves in its own way and answers from.
+
 Exits 1 when the models of a run of at least 100 lack one of the shapes that the tests are about.
 """
 
 from __future__ import annotations
 
 import collections
+import itertools
 import json
 import os
 import pathlib
@@ -228,24 +232,20 @@ class Case:
         rng = self.rng
         data, _ = self.table(ROWS)
         for feature, (name, kind) in enumerate(zip(self.names, self.columns)):
+            values = data[name]
+            draw = rng.random(ROWS)
             if kind == "float":
-                values = data[name]
-                for row in range(ROWS):
-                    draw = rng.random()
-                    if thresholds[feature] and draw < 0.75:
-                        value = np.float32(rng.choice(thresholds[feature]))
-                        if draw < 0.5:
-                            value = np.nextafter(value, np.float32(rng.choice([-np.inf, np.inf])))
-                        values[row] = value
-                    elif draw < 0.82:
-                        values[row] = np.nan
-                    elif draw < 0.86:
-                        values[row] = rng.choice(np.float32([0.0, -0.0, 1e-45, 3e38, -3e38]))
+                if thresholds[feature]:
+                    chosen = rng.choice(np.float32(thresholds[feature]), size=ROWS)
+                    beside = np.nextafter(chosen, rng.choice(np.float32([-np.inf, np.inf]), size=ROWS))
+                    values[draw < 0.75] = np.where(draw < 0.5, beside, chosen)[draw < 0.75]
+                    draw[draw < 0.75] = 1
+                values[draw < 0.82] = np.nan
+                odd = (draw >= 0.82) & (draw < 0.86)
+                values[odd] = rng.choice(np.float32([0.0, -0.0, 1e-45, 3e38, -3e38]), size=odd.sum())
             elif kind == "code":
-                values = data[name]
-                for row in range(ROWS):
-                    if rng.random() < 0.3:
-                        values[row] = rng.choice(np.float32([np.nan, -1, -0.5, -0.0, 0.5, 1.5, 41, 1000, 16777216, 1e9]))
+                broken = np.float32([np.nan, -1, -0.5, -0.0, 0.5, 1.5, 41, 1000, 16777216, 1e9])
+                values[draw < 0.3] = rng.choice(broken, size=(draw < 0.3).sum())
         return data
 
 
@@ -311,10 +311,67 @@ def stopped_early(case: Case):
     return model
 
 
-def answer(case: Case) -> bytes:
+def bend(document: dict, case: Case) -> None:
+    """Draws anew what a model of this shape may hold."""
+    rng = case.rng
+    learner = document["learner"]
+    model = booster_of(document)["model"]
+    if "weights" in model:
+        model["weights"] = (np.array(model["weights"]) * rng.choice([1, -1, 0, 1e3], size=len(model["weights"]))).tolist()
+    floats = [i for i, kind in enumerate(case.columns) if kind == "float"]
+    for tree in model.get("trees", []):
+        many = max(tree["categories"], default=0) + 1
+        inner = [i for i, parent in enumerate(tree["left_children"]) if parent != -1 and inside(tree, i)]
+        known = [tree["split_conditions"][i] for i in inner if tree["split_type"][i] == 0]
+        for node in inner:
+            if rng.random() < 0.5:
+                continue
+            # Children stay: the library takes the right one to be the one behind the left.
+            if rng.random() < 0.3:
+                tree["default_left"][node] = 1 - tree["default_left"][node]
+            elif tree["split_type"][node] == 0:
+                drawn = float(rng.choice([rng.choice(known), rng.normal() * 10.0 ** rng.integers(-6, 7), 0.0, 1e-45]))
+                tree["split_conditions"][node] = float(np.float32(drawn))
+                tree["split_indices"][node] = int(rng.choice(floats))
+        if "leaf_weights" not in tree:
+            for node, left in enumerate(tree["left_children"]):
+                if left == -1 and rng.random() < 0.5:
+                    tree["split_conditions"][node] = float(np.float32(rng.normal() * 10.0 ** rng.integers(-4, 2)))
+        for start, size in zip(tree["categories_segments"], tree["categories_sizes"]):
+            chosen = np.sort(rng.permutation(max(many, size))[:size])
+            tree["categories"][start : start + size] = chosen.tolist()
+    if "weight_drop" in learner["gradient_booster"]:
+        drop = learner["gradient_booster"]["weight_drop"]
+        learner["gradient_booster"]["weight_drop"] = np.float32(rng.uniform(0.01, 1, size=len(drop))).tolist()
+    scores = json.loads(learner["learner_model_param"]["base_score"])
+    if isinstance(scores, list) and rng.random() < 0.5:
+        learner["learner_model_param"]["base_score"] = json.dumps(rng.uniform(0.05, 0.95, size=len(scores)).tolist())
+
+
+def inside(tree: dict, node: int) -> bool:
+    """Whether a node splits: a vector's leaf has a right child that is its place among the leaves."""
+    return tree["parents"][tree["left_children"][node]] == node
+
+
+def answers(case: Case, bent: int):
+    """The case of a trained model, and of what is made of it."""
     model = stopped_early(case) if case.rng.random() < 0.04 else None
     booster = model.get_booster() if model is not None else case.train()
-    if model is not None:
+    yield answer(case, booster, model)
+    name = case.name
+    document = booster.save_raw("json")
+    for number in range(bent):
+        other = json.loads(document)
+        bend(other, case)
+        booster = xgb.Booster({"nthread": 1})
+        booster.load_model(bytearray(json.dumps(other, ensure_ascii=False).encode()))
+        case.format = str(case.rng.choice(["ubj", "json"]))
+        case.name = f"{name} bent {number}"
+        yield answer(case, booster, model, is_bent=True)
+
+
+def answer(case: Case, booster: xgb.Booster, model, is_bent: bool = False) -> bytes:
+    if model is not None and not is_bent:
         with tempfile.TemporaryDirectory() as directory:
             path = pathlib.Path(directory) / f"model.{case.format}"
             model.save_model(path)
@@ -403,12 +460,17 @@ def main() -> int:
     directory = pathlib.Path(sys.argv[1])
     total = int(sys.argv[2]) if len(sys.argv) > 2 else 240
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    bent = int(sys.argv[4]) if len(sys.argv) > 4 else 0
     directory.mkdir(parents=True, exist_ok=True)
+    written = index = 0
     with open(directory / "models.bin", "wb") as file:
-        for index in range(total):
+        while written < total:
             case = Case(index, seed)
+            index += 1
             try:
-                file.write(answer(case))
+                for one in itertools.islice(answers(case, bent), total - written):
+                    file.write(one)
+                    written += 1
             except Exception:
                 print("failed:", case.name, file=sys.stderr)
                 raise

@@ -3,7 +3,7 @@ import MartletRPC
 import MartletWire
 import Testing
 
-@testable import MartletServices
+@_spi(Comparison) @testable import MartletServices
 
 /// The fast paths of ModelInfer and Score against the general ones: the same answer or the same refusal, always.
 ///

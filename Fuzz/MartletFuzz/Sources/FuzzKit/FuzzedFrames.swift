@@ -12,7 +12,8 @@ package enum FuzzedFrames {
 
   /// Longest data of a frame, by the first byte of an input.
   private static let limits = [0, 1, 10, 64, 300, 4 << 20]
-  private static let check = AnswerCheck()
+  // libFuzzer brings its inputs on one thread.
+  private nonisolated(unsafe) static let check = AnswerCheck()
 
   /// The first byte says how long a frame may be, the second how the bytes are cut, the rest is what a peer sends.
   package static func run(_ data: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {

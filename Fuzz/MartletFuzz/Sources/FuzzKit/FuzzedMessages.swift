@@ -6,8 +6,9 @@ import MartletWire
 /// Messages in the fast readers and in protobuf-c: the same meaning, or left to protobuf-c; nothing that the guard lets
 /// pass has a text that is none.
 package enum FuzzedMessages {
-  private static let bench = (fast: MessageBench(readsPlain: true), general: MessageBench(readsPlain: false))
-  private static let arena = MessageArena(capBytes: 8 << 20)
+  // libFuzzer brings its inputs on one thread.
+  private nonisolated(unsafe) static let bench = (fast: MessageBench(readsPlain: true), general: MessageBench(readsPlain: false))
+  private nonisolated(unsafe) static let arena = MessageArena(capBytes: 8 << 20)
 
   /// The first byte says what the rest is: the payload of ModelInfer or of Score, or the envelope of a call.
   package static func run(_ data: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
@@ -55,7 +56,7 @@ package enum FuzzedMessages {
 
   // MARK: Texts
 
-  private static let empty = {
+  private nonisolated(unsafe) static let empty = {
     var infer = Inference__ModelInferRequest()
     inference__model_infer_request__init(&infer)
     var score = Martlet__V1__ScoreRequest()

@@ -13,9 +13,10 @@ package enum FuzzedServer {
   private static let server = Server()
   /// Connections between two looks at good calls.
   private static let block = 512
+  // libFuzzer brings its inputs on one thread.
   private nonisolated(unsafe) static var known = KnownCalls(own: true, real: [])
   private nonisolated(unsafe) static var untilGood = 0
-  private static let check = AnswerCheck()
+  private nonisolated(unsafe) static let check = AnswerCheck()
 
   /// The first byte says how the rest is sent: in pieces of what lengths, and whether the peer stays for the answers.
   package static func run(_ data: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
