@@ -25,7 +25,35 @@ INLINED void numbers_body(
     for (size_t row = 0; row < rows; row++) sums[row] = __builtin_fmaf(weights[target], numbers[row], sums[row]);
 }
 
+// Whether some sum is zero or no number.
+INLINED bool mirrored_body(const float *sums, const float *intercepts, bool adds, size_t rows, float *scores) {
+  int unsure = 0;
+  for (size_t row = 0; row < rows; row++) unsure |= !(__builtin_fabsf(sums[row]) > 0);
+  if (adds) {
+    for (size_t row = 0; row < rows; row++) {
+      scores[2 * row] = sums[row] + scores[2 * row];
+      scores[2 * row + 1] = -sums[row] + scores[2 * row + 1];
+    }
+  } else if (intercepts != NULL) {
+    const float first = intercepts[0], second = intercepts[1];
+    for (size_t row = 0; row < rows; row++) {
+      scores[2 * row] = sums[row] + first;
+      scores[2 * row + 1] = -sums[row] + second;
+    }
+  } else {
+    for (size_t row = 0; row < rows; row++) {
+      scores[2 * row] = sums[row];
+      scores[2 * row + 1] = -sums[row];
+    }
+  }
+  return unsure != 0;
+}
+
 #define DEFINE(SUFFIX, ATTRIBUTES)                                                                                     \
+  ATTRIBUTES static bool mirrored_##SUFFIX(                                                                            \
+      const float *sums, const float *intercepts, bool adds, size_t rows, float *scores) {                             \
+    return mirrored_body(sums, intercepts, adds, rows, scores);                                                        \
+  }                                                                                                                    \
   ATTRIBUTES static void coded_##SUFFIX(                                                                               \
       const int32_t *codes, const float *weights, const float *values, size_t count, size_t rows, size_t targets,      \
       size_t stride, float *sums) {                                                                                    \
@@ -87,6 +115,23 @@ void martlet_add_coded(
     return coded_avx2(codes, weights, values, count, rows, targets, stride, sums);
 #endif
   coded_base(codes, weights, values, count, rows, targets, stride, sums);
+}
+
+bool martlet_mirrored_scores(
+    const float *sums, const float *intercepts, bool adds, size_t rows, float *scores) {
+#if defined(__x86_64__)
+  if (martlet_level() == MARTLET_LEVEL_AVX512) return mirrored_avx512(sums, intercepts, adds, rows, scores);
+  if (martlet_level() == MARTLET_LEVEL_AVX2) return mirrored_avx2(sums, intercepts, adds, rows, scores);
+#endif
+  return mirrored_base(sums, intercepts, adds, rows, scores);
+}
+
+void martlet_widen_codes(const uint16_t *codes, size_t step, size_t rows, int32_t *wide) {
+  if (step == 1) {
+    for (size_t row = 0; row < rows; row++) wide[row] = codes[row];
+  } else {
+    for (size_t row = 0; row < rows; row++) wide[row] = codes[row * step];
+  }
 }
 
 void martlet_add_numbers(

@@ -35,10 +35,34 @@ typedef struct martlet_dictionary martlet_dictionary;
 martlet_dictionary *martlet_dictionary_make(const martlet_text *texts, size_t count);
 void martlet_dictionary_free(martlet_dictionary *dictionary);
 
+/// How many texts there are.
+size_t martlet_dictionary_count(const martlet_dictionary *dictionary);
+
+/// The text with that number; valid while the dictionary lives.
+martlet_text martlet_dictionary_key(const martlet_dictionary *dictionary, size_t number);
+
 /// Writes the number of every `step`th of the texts that begin at `texts`, `rows` of them; one that the dictionary does
 /// not have gets the number of its texts.
 void martlet_dictionary_codes(
     const martlet_dictionary *dictionary, const void *texts, size_t step, size_t rows, int32_t *codes);
+
+/// The number of a text; that of the dictionary's texts when it does not have it.
+size_t martlet_dictionary_find(const martlet_dictionary *dictionary, martlet_text text);
+
+/// What stands before each of the texts of a message: its length in four bytes, the lowest first, or a byte, which is
+/// the form's own number, and its length as a varint.
+typedef enum { MARTLET_TEXTS_COUNTED = 0 } martlet_text_form;
+
+/// Reads up to `count` texts of the `size` bytes from `position` on and writes the number of each to every `step`th of
+/// the `codes`; the first is one of the texts that `dictionaries[element]` numbers, those behind are of the next of the
+/// `width` dictionaries, and so around. A number is that of the texts of the dictionary where it does not have one.
+///
+/// Stops before a text that is not read here: one that is cut off, one whose length has several bytes, and one that its
+/// dictionary does not have and that is not of ASCII characters alone. Moves `position` behind those that were read, and
+/// returns how many.
+size_t martlet_dictionary_read(
+    const martlet_dictionary *const *dictionaries, size_t width, size_t element, martlet_text_form form,
+    const uint8_t *bytes, size_t size, size_t *position, size_t count, uint16_t *codes, size_t step);
 
 /// Adds to `sums` [targets, stride], of which `rows` of each are there, the product of the weight [targets, count] and
 /// the value [count] that each row's code names, by one fused multiply-add.
@@ -49,6 +73,38 @@ void martlet_add_coded(
 /// The same where all values are 1.
 void martlet_add_weights(
     const int32_t *codes, const float *weights, size_t count, size_t rows, size_t targets, size_t stride, float *sums);
+
+/// Writes the scores [rows, 2] of two classes of which one's sums are the other's negatives: the sums plus the intercepts
+/// where there are any, or added to the scores that are there. Returns whether a sum is zero or not a number.
+bool martlet_mirrored_scores(
+    const float *sums, const float *intercepts, bool adds, size_t rows, float *scores);
+
+/// Writes every `step`th of the codes in four bytes.
+void martlet_widen_codes(const uint16_t *codes, size_t step, size_t rows, int32_t *wide);
+
+/// An operation on a number x.
+typedef enum {
+  MARTLET_STAGE_REPLACE_MISSING,  ///< a in place of a NaN
+  MARTLET_STAGE_REPLACE_EQUAL,    ///< a in place of b
+  MARTLET_STAGE_SCALE,            ///< (x - a) * b
+  MARTLET_STAGE_ADD,              ///< x + a
+  MARTLET_STAGE_SUBTRACT,         ///< x - a
+  MARTLET_STAGE_SUBTRACT_FROM,    ///< a - x
+  MARTLET_STAGE_MULTIPLY,         ///< x * a
+  MARTLET_STAGE_DIVIDE,           ///< x / a
+  MARTLET_STAGE_DIVIDE_INTO,      ///< a / x
+  MARTLET_STAGE_CLIP,             ///< at least a, at most b
+} martlet_stage_kind;
+
+typedef struct {
+  martlet_stage_kind kind;
+  float a, b;
+} martlet_number_stage;
+
+/// The same for every `step`th number, of at most 64 rows, after the stages, and one weight for each target.
+void martlet_add_staged_numbers(
+    const float *from, size_t step, const martlet_number_stage *stages, size_t stage_count, const float *weights,
+    size_t rows, size_t targets, size_t stride, float *sums);
 
 /// The same for a number of each row and one weight for each target.
 void martlet_add_numbers(
@@ -71,6 +127,13 @@ void martlet_dense_double(
 
 /// Replaces each number by its exponential, with the bits of the C library's expf.
 void martlet_exp_float(float *values, size_t count);
+
+/// Writes 1 / (1 + exp(-x)) of two scores a row, each computed of its magnitude: 1 less that of |x| where x is negative.
+/// The exponential has the bits of the C library's expf.
+void martlet_logistic_pairs(const float *scores, float *out, size_t rows);
+
+/// Writes the second of two labels where the second of a row's two scores is greater, the first elsewhere.
+void martlet_greater_labels(const float *scores, const int64_t *labels, int64_t *out, size_t rows);
 
 /// Writes the hyperbolic tangent of each number, which may be in place, with the bits of ONNX Runtime's.
 void martlet_tanh_float(const float *from, float *to, size_t count);
