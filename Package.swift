@@ -98,8 +98,8 @@ let package = Package(
     tests(
       "MartletServicesTests",
       [
-        "MartletServices", "MartletRepository", "MartletBatching", "MartletRPC", "MartletWire", "MartletCore",
-        "CProtos", "CProtobufC", logging,
+        "MartletServices", "MartletRepository", "MartletBatching", "MartletEngine", "MartletRPC", "MartletWire",
+        "MartletCore", "CProtos", "CProtobufC", logging,
       ]),
     tests("MartletMonitoringTests", ["MartletMonitoring", "MartletCore"]),
     tests("MartletAdminTests", ["MartletAdmin", "MartletMonitoring", "MartletCore", logging]),

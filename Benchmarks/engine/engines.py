@@ -52,9 +52,10 @@ class Rows:
                 if texts is None:
                     file.write(floats.tobytes())
                 else:
-                    ends = np.cumsum([len(text) for text in texts]).astype("<u8")
+                    # As raw contents of a call have them: the length in front of each.
+                    ends = np.cumsum([4 + len(text) for text in texts]).astype("<u8")
                     file.write(ends.tobytes())
-                    file.write(b"".join(texts))
+                    file.write(b"".join(struct.pack("<I", len(text)) + text for text in texts))
 
 
 # Peers in this process

@@ -62,7 +62,7 @@ public final class Batch: @unchecked Sendable {
 
   init(lane: Lane, capacity: Int) {
     self.lane = lane
-    tile = Tile(signature: lane.plan.signature, capacity: capacity)
+    tile = Tile(plan: lane.plan, capacity: capacity)
     calls.reserveCapacity(64)
   }
 

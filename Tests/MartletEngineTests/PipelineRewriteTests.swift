@@ -15,8 +15,8 @@ struct PipelineRewriteTests {
       pipeline.graph, featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: false))
     let rows = 150
     let expected = try score(plain, rows: rows, in: rows, seed: UInt64(seed))
-    for chunk in [rows, 1, 7, 64] {
-      let found = try score(rewritten, rows: rows, in: chunk, seed: UInt64(seed))
+    for (chunk, isCoded) in [(rows, false), (rows, true), (1, true), (7, false), (64, true)] {
+      let found = try score(rewritten, rows: rows, in: chunk, seed: UInt64(seed), isCoded: isCoded)
       for (index, output) in plain.signature.outputs.enumerated() {
         let different = zip(found[index], expected[index]).enumerated().first { $0.element.0 != $0.element.1 }
         #expect(
@@ -40,8 +40,25 @@ struct PipelineRewriteTests {
     #expect(saved.allSatisfy { $0 >= 0 })
   }
 
-  private func score(_ plan: GraphPlan, rows: Int, in chunk: Int, seed: UInt64) throws -> [[UInt8]] {
-    let tile = Tile(signature: plan.signature, capacity: rows)
+  @Test("most random pipelines with texts take their numbers")
+  func coded() throws {
+    let plans = try (0..<60).map { seed in
+      try GraphPlanner.plan(
+        RandomPipeline(seed: UInt64(seed) &* 0x1234_5677 &+ 1).graph, featureNames: nil,
+        options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: true))
+    }
+    let withTexts = plans.filter { $0.signature.inputs.contains { $0.type == .text } }
+    let coded = withTexts.filter { $0.textCoding != nil }
+    #expect(withTexts.count > 20)
+    #expect(coded.count * 2 > withTexts.count)
+  }
+
+  /// `isCoded`: in tiles that take numbers in place of texts, where the plan does.
+  private func score(
+    _ plan: GraphPlan, rows: Int, in chunk: Int, seed: UInt64, isCoded: Bool = false
+  ) throws -> [[UInt8]] {
+    let tile =
+      isCoded ? Tile(plan: plan, capacity: rows) : Tile(signature: plan.signature, capacity: rows)
     RandomPipeline.fill(tile, plan.signature, rows: rows, seed: seed)
     let scratch = plan.makeScratch()
     for first in stride(from: 0, to: rows, by: chunk) {
@@ -84,13 +101,13 @@ struct PipelineRewriteTests {
       initializers: ["shape": ConstantTensor(.int64, Shape(2), [Int64(-1), 2])])
   }
 
-  private func score(_ plan: GraphPlan, _ words: [String], _ x: [Float]) throws -> [Float] {
-    let tile = Tile(signature: plan.signature, capacity: words.count)
+  private func score(_ plan: GraphPlan, _ words: [String], _ x: [Float], isCoded: Bool = false) throws -> [Float] {
+    let tile =
+      isCoded ? Tile(plan: plan, capacity: words.count) : Tile(signature: plan.signature, capacity: words.count)
+    let texts = TextTarget(tile, input: 0, firstRow: 0)
     for (row, word) in words.enumerated() {
       var word = word
-      tile.input(0).assumingMemoryBound(to: TextRef.self)[row] = word.withUTF8 {
-        tile.texts.store(UnsafeRawBufferPointer($0))
-      }
+      #expect(word.withUTF8 { texts.store(UnsafeRawBufferPointer($0), at: row) })
       tile.input(1).assumingMemoryBound(to: Float.self)[row] = x[row]
     }
     try plan.score(tile, rows: 0..<words.count, scratch: plan.makeScratch())
@@ -102,7 +119,33 @@ struct PipelineRewriteTests {
     let plan = try GraphPlanner.plan(
       graph(zeros: 1), featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: true))
     #expect(plan.steps.count == 1)
-    #expect(try score(plan, ["no", "yes", "maybe", ""], [1, 1, 11, 1]) == [0.75, -1.75, 3.25, 0.25])
+    for isCoded in [false, true] {
+      let scores = try score(plan, ["no", "yes", "maybe", ""], [1, 1, 11, 1], isCoded: isCoded)
+      #expect(scores == [0.75, -1.75, 3.25, 0.25])
+    }
+    let tile = Tile(plan: plan, capacity: 4)
+    #expect(tile.stride(0) == 2 && tile.stride(1) == 4)
+    #expect(tile.bytes(forRows: 4) + 5 * 14 == Tile(signature: plan.signature, capacity: 4).blockBytes)
+  }
+
+  @Test("texts that something else reads stay texts")
+  func kept() throws {
+    var echo = graph(zeros: 1)
+    echo.outputs.append(Graph.Value(name: "same", type: nil, shape: nil))
+    echo.nodes.append(node("Identity", ["word"], ["same"], ml: false))
+    let options = PlanningOptions(measuringNanoseconds: 0, rewritesSteps: true)
+    #expect(try GraphPlanner.plan(echo, featureNames: nil, options: options).textCoding == nil)
+    #expect(try GraphPlanner.plan(graph(zeros: 1), featureNames: nil, options: options).textCoding != nil)
+    let off = PlanningOptions(measuringNanoseconds: 0, rewritesSteps: false)
+    #expect(try GraphPlanner.plan(graph(zeros: 1), featureNames: nil, options: off).textCoding == nil)
+  }
+
+  @Test("numbers of texts are only those of the tile's own plan")
+  func foreign() throws {
+    let options = PlanningOptions(measuringNanoseconds: 0, rewritesSteps: true)
+    let plans = try (0..<2).map { _ in try GraphPlanner.plan(graph(zeros: 1), featureNames: nil, options: options) }
+    let tile = Tile(plan: plans[0], capacity: 1)
+    #expect(throws: Status.self) { try plans[1].score(tile, rows: 0..<1, scratch: plans[1].makeScratch()) }
   }
 
   @Test("steps that give back their input are taken out, before and behind others")
@@ -139,11 +182,12 @@ struct PipelineRewriteTests {
 
   @Test("a refused category is refused with the operator's own words")
   func refused() throws {
-    for rewrites in [true, false] {
+    for (rewrites, isCoded) in [(true, true), (true, false), (false, false)] {
       let plan = try GraphPlanner.plan(
         graph(zeros: 0), featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: rewrites))
-      #expect(try score(plan, ["no", "yes"], [1, 1]) == [0.75, -1.75])
-      let error = #expect(throws: Status.self) { try score(plan, ["no", "maybe"], [1, 1]) }
+      #expect((plan.textCoding != nil) == rewrites)
+      #expect(try score(plan, ["no", "yes"], [1, 1], isCoded: isCoded) == [0.75, -1.75])
+      let error = #expect(throws: Status.self) { try score(plan, ["no", "maybe"], [1, 1], isCoded: isCoded) }
       #expect(error?.code == .invalidArgument)
       #expect(
         error?.message.contains("OneHotEncoder node 'onehotencoder': element 1 of input 0 is in no category") == true)

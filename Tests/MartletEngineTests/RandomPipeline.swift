@@ -305,13 +305,12 @@ struct RandomPipeline {
     var numbers = SplitMix(seed)
     let reals: [Float] = [.nan, .infinity, -.infinity, 0, -0.0, 1, -1, 0.5, 3.25, 1e-37, -1e-37, 1e38, -1e38, 2, 7]
     for (index, input) in signature.inputs.enumerated() {
+      let texts = TextTarget(tile, input: index, firstRow: 0)
       for element in 0..<(rows * input.width) {
         switch input.type {
         case .text:
           var word = words[numbers.below(words.count)]
-          tile.input(index).assumingMemoryBound(to: TextRef.self)[element] = word.withUTF8 {
-            tile.texts.store(UnsafeRawBufferPointer($0))
-          }
+          _ = word.withUTF8 { texts.store(UnsafeRawBufferPointer($0), at: element) }
         case .int64:
           tile.input(index).assumingMemoryBound(to: Int64.self)[element] =
             numbers.below(20) == 0 ? Int64(bitPattern: numbers.next()) : Int64(numbers.below(14)) - 5

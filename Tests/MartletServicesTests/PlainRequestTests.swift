@@ -7,14 +7,18 @@ import Testing
 
 /// The fast paths of ModelInfer and Score against the general ones: the same answer or the same refusal, always.
 ///
-/// Both benches see the same calls, so that numbers of predictions agree as well.
+/// And texts that are looked up as they are read against texts that are kept. All benches see the same calls, so that numbers of predictions agree as well.
 @Suite struct PlainRequestTests {
   private let plain = ServiceBench()
   private let general = ServiceBench()
+  private let coded = ServiceBench(plan: FakePlan(codesTexts: true))
+  private let codedGeneral = ServiceBench(plan: FakePlan(codesTexts: true))
 
   init() {
-    general.scoring.readsPlainRequests = false
-    general.inference.readsPlainRequests = false
+    for bench in [general, codedGeneral] {
+      bench.scoring.readsPlainRequests = false
+      bench.inference.readsPlainRequests = false
+    }
   }
 
   /// What a bench says to a payload, as text: the answer's bytes or the status.
@@ -37,7 +41,7 @@ import Testing
     for _ in 0..<1_500 {
       let payload = damaged(inferRequest(&random), &random)
       let fast = outcome(plain, "ModelInfer", payload)
-      #expect(fast == outcome(general, "ModelInfer", payload))
+      for bench in [general, coded, codedGeneral] { #expect(fast == outcome(bench, "ModelInfer", payload)) }
       if fast.hasPrefix("[") { accepted += 1 }
     }
     #expect(accepted > 100)
@@ -50,7 +54,7 @@ import Testing
     for _ in 0..<1_500 {
       let payload = damaged(scoreRequest(&random), &random)
       let fast = outcome(plain, "Score", payload)
-      #expect(fast == outcome(general, "Score", payload))
+      for bench in [general, coded, codedGeneral] { #expect(fast == outcome(bench, "Score", payload)) }
       if fast.hasPrefix("[") { accepted += 1 }
     }
     #expect(accepted > 100)
@@ -68,6 +72,8 @@ import Testing
   }
 
   // MARK: Requests
+
+  private static let texts = ["yes", "", "ünï", "no", "yes\0", "ñandú", String(repeating: "long ", count: 40)]
 
   private func varint(_ value: Int64) -> [UInt8] {
     var bytes: [UInt8] = []
@@ -96,7 +102,7 @@ import Testing
     if rarely(&random) { message.message(4) { $0.string(1, "priority") } }
     let numbers = (0..<(2 * rows)).map { _ in Float(random.below(100)) / 64 }
     let integers = (0..<rows).map { _ in Int64(random.below(3)) - 1 }
-    let texts = (0..<rows).map { _ in ["yes", "", "ünï", "no"][random.below(4)] }
+    let texts = (0..<rows).map { _ in Self.texts[random.below(Self.texts.count)] }
     let flags = (0..<rows).map { _ in UInt8(random.below(2)) }
     let doubles = (0..<rows).map { _ in Double(random.below(9)) }
     let tensors: [(String, String, [Int64], [UInt8], Int)] = [
@@ -149,7 +155,7 @@ import Testing
       message.message(4) { column in
         column.string(1, name)
         switch (name, random.below(isPlain ? 1 : 4)) {
-        case ("text", _): for _ in 0..<rows { column.element(5, ["yes", "", "ünï"][random.below(3)]) }
+        case ("text", _): for _ in 0..<rows { column.element(5, Self.texts[random.below(Self.texts.count)]) }
         case ("flag", 0): column.data(6, (0..<rows).map { _ in UInt8(random.below(2)) })
         case ("n", 0), ("flag", 1): column.data(4, (0..<rows).flatMap { _ in varint(Int64(random.below(4)) - 1) })
         case (_, 2): column.doubles(2, (0..<rows).map { _ in Double(random.below(6)) / 2 })

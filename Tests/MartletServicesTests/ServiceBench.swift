@@ -5,6 +5,7 @@ import MartletRPC
 import MartletRepository
 import MartletWire
 
+@testable import MartletEngine
 @testable import MartletServices
 
 /// A classifier without a file: two numbers, an integer, a text and a flag in; a label and two probabilities out.
@@ -30,6 +31,13 @@ final class FakePlan: ScoringPlan {
       .init(name: "wide", input: 4, offset: 0, type: .float64, missingAllowed: true),
     ])
   let summary = "fake"
+  let textCoding: TextCoding?
+
+  /// - Parameter codesTexts: whether it takes the number of a text, 0 for "yes", in place of the text.
+  init(codesTexts: Bool = false) {
+    let coder = DictionaryCoder([CodeDictionary(.texts(["yes", "ünï"].map { Array($0.utf8) }))])
+    textCoding = codesTexts ? TextCoding([nil, nil, coder, nil, nil]) : nil
+  }
 
   func makeScratch() -> PlanScratch { PlanScratch() }
 
@@ -37,10 +45,12 @@ final class FakePlan: ScoringPlan {
     let numbers = tile.input(0).assumingMemoryBound(to: Float.self)
     let n = tile.input(1).assumingMemoryBound(to: Int64.self)
     let text = tile.input(2).assumingMemoryBound(to: TextRef.self)
+    let code = tile.input(2).assumingMemoryBound(to: UInt16.self)
     let label = tile.output(0).assumingMemoryBound(to: TextRef.self)
     let probability = tile.output(1).assumingMemoryBound(to: Float.self)
     for row in rows {
-      let isYes = numbers[2 * row] + numbers[2 * row + 1] + Float(n[row]) > 1 || text[row].string == "yes"
+      let saysYes = tile.coder(2) != nil ? code[row] == 0 : text[row].string == "yes"
+      let isYes = numbers[2 * row] + numbers[2 * row + 1] + Float(n[row]) > 1 || saysYes
       label[row] = Array((isYes ? "yes" : "no").utf8).withUnsafeBytes { tile.texts.store($0) }
       probability[2 * row] = numbers[2 * row]
       probability[2 * row + 1] = numbers[2 * row + 1]

@@ -119,7 +119,7 @@ final class Lane: @unchecked Sendable {
   init(_ plan: any ScoringPlan, _ pool: RowPool, first: Int) {
     self.plan = plan
     self.pool = pool
-    tile = Tile(signature: plan.signature, capacity: 1)
+    tile = Tile(plan: plan, capacity: 1)
     scratch = plan.makeScratch()
     position = first
   }

@@ -9,8 +9,8 @@ final class RowPool: @unchecked Sendable {
 
   private enum Input {
     case floats(width: Int, UnsafeRawPointer)
-    /// Where each text ends in the bytes behind.
-    case texts(width: Int, ends: UnsafePointer<UInt64>, UnsafePointer<UInt8>)
+    /// Texts as a call brings them, each with its length in front, and where each ends.
+    case texts(width: Int, ends: UnsafePointer<UInt64>, UnsafeRawPointer)
   }
 
   let rows: Int
@@ -44,7 +44,7 @@ final class RowPool: @unchecked Sendable {
       let ends = UnsafeMutablePointer<UInt64>.allocate(capacity: rows * width)
       UnsafeMutableRawPointer(ends).copyMemory(from: next, byteCount: rows * width * 8)
       next += rows * width * 8
-      inputs.append(.texts(width: width, ends: ends, next.assumingMemoryBound(to: UInt8.self)))
+      inputs.append(.texts(width: width, ends: ends, next))
       next += Int(ends[rows * width - 1])
     }
     guard next - start == bytes.count else { throw Failure(message: "\(path) is not as long as it says") }
@@ -62,7 +62,8 @@ final class RowPool: @unchecked Sendable {
     guard wanted == have else { throw Failure(message: "the model takes \(wanted), the pool has \(have)") }
   }
 
-  /// Copies `count` rows from `first` into the tile's first ones, texts into its heap, as decoding a call does.
+  /// Puts `count` rows from `first` into the tile's first ones, as decoding a call does and with its functions: texts
+  /// are read where they lie, and looked up or copied.
   @inline(__always)
   func fill(_ tile: Tile, first: Int, count: Int) {
     tile.reset()
@@ -73,13 +74,11 @@ final class RowPool: @unchecked Sendable {
         let stride = width * 4
         tile.input(index).copyMemory(from: values + first * stride, byteCount: count * stride)
       case .texts(let width, let ends, let bytes):
-        let target = tile.input(index).assumingMemoryBound(to: TextRef.self)
-        var start = first == 0 ? 0 : Int(ends[first * width - 1])
-        for offset in 0..<count * width {
-          let end = Int(ends[first * width + offset])
-          target[offset] = tile.texts.store(UnsafeRawBufferPointer(start: bytes + start, count: end - start))
-          start = end
-        }
+        let start = first == 0 ? 0 : Int(ends[first * width - 1])
+        let end = Int(ends[(first + count) * width - 1])
+        let problem = TextTarget(tile, input: index, firstRow: 0)
+          .fill(counted: UnsafeRawBufferPointer(start: bytes + start, count: end - start), count: count * width)
+        precondition(problem == nil, "the pool's texts are not what they were written as")
       }
     }
   }

@@ -2,6 +2,10 @@
 public protocol ScoringPlan: AnyObject, Sendable {
   var signature: ModelSignature { get }
 
+  /// Which inputs take numbers in place of texts, in tiles that are made so (`Tile(plan:capacity:)`); nil when none
+  /// does. A plan takes tiles of either kind, and the bits that come out are the same.
+  var textCoding: TextCoding? { get }
+
   /// Memory for intermediate results, reused over calls; one for each thread that scores, never shared.
   func makeScratch() -> PlanScratch
 
@@ -22,6 +26,7 @@ public protocol ScoringPlan: AnyObject, Sendable {
 }
 
 extension ScoringPlan {
+  public var textCoding: TextCoding? { nil }
   public var costCurve: ScoringCost? { nil }
   public var ensembles: [EnsembleReport] { [] }
 }

@@ -7,6 +7,7 @@
 public final class Tile: @unchecked Sendable {
   /// Type and elements a row of one block.
   public struct Block: Sendable {
+    /// As callers see it; numbers of two bytes may take the place of texts.
     public let type: ElementType
     public let width: Int
     /// Bytes of one row.
@@ -23,11 +24,31 @@ public final class Tile: @unchecked Sendable {
   public let texts: TextHeap
   @usableFromInline let starts: UnsafeMutablePointer<UnsafeMutableRawPointer>
   @usableFromInline let inputCount: Int
+  /// Whose numbers take the place of texts; nil when no input has any.
+  public let coding: TextCoding?
+  /// Those of `coding`, which lives as long as the tile.
+  private let coders: UnsafeMutablePointer<Unmanaged<TextCoder>?>?
+  private let inputStrides: UnsafeMutablePointer<Int>
   /// Bytes of all blocks, without the text heap.
   public private(set) var blockBytes: Int
 
-  public init(signature: ModelSignature, capacity: Int) {
-    inputs = signature.inputs.map { Block(type: $0.type, width: $0.width, stride: $0.width * $0.type.byteWidth) }
+  /// Rows as `plan` takes them fastest.
+  public convenience init(plan: any ScoringPlan, capacity: Int) {
+    self.init(signature: plan.signature, coding: plan.textCoding, capacity: capacity)
+  }
+
+  /// Rows whose texts are texts, unless a coding is given.
+  public init(signature: ModelSignature, coding: TextCoding? = nil, capacity: Int) {
+    inputs = signature.inputs.enumerated().map { index, input in
+      let isCoded = coding?.coders[index] != nil
+      return Block(
+        type: input.type, width: input.width,
+        stride: input.width * (isCoded ? MemoryLayout<UInt16>.size : input.type.byteWidth))
+    }
+    self.coding = coding
+    coders = coding?.table
+    inputStrides = .allocate(capacity: max(1, inputs.count))
+    for (index, input) in inputs.enumerated() { (inputStrides + index).initialize(to: input.stride) }
     outputs = signature.outputs.map { Block(type: $0.type, width: $0.width, stride: $0.width * $0.type.byteWidth) }
     self.capacity = capacity
     inputCount = inputs.count
@@ -72,11 +93,18 @@ public final class Tile: @unchecked Sendable {
   deinit {
     for index in 0..<(inputs.count + outputs.count) { starts[index].deallocate() }
     starts.deallocate()
+    inputStrides.deallocate()
   }
 
   /// Start of input `index`; row `r` begins `r * inputs[index].stride` bytes later. Valid while the tile lives.
   @inlinable
   public func input(_ index: Int) -> UnsafeMutableRawPointer { starts[index] }
+
+  /// Bytes of one row of input `index`.
+  public func stride(_ index: Int) -> Int { inputStrides[index] }
+
+  /// Whose numbers take the place of the texts of input `index`; nil where texts are texts.
+  public func coder(_ index: Int) -> Unmanaged<TextCoder>? { coders?[index] }
 
   /// Start of output `index`; row `r` begins `r * outputs[index].stride` bytes later. Valid while the tile lives.
   @inlinable

@@ -34,10 +34,10 @@ public enum GraphPlanner {
       options.rewritesSteps
       ? PlanRewrites.apply(
         run.items, RewriteContext(run: run, oneRow: oneRow, outputs: Set(layouts.map(\.slot)))) : nil
-    func makePlan(_ own: StepList, _ items: [StepList.Item]) -> GraphPlan {
+    func makePlan(_ own: StepList, _ items: [StepList.Item], _ coding: TextCoding? = nil) -> GraphPlan {
       GraphPlan(
         signature: ModelSignature(inputs: inputs, outputs: outputs, columns: columns), steps: own,
-        plainSteps: own === steps ? nil : steps,
+        plainSteps: own === steps ? nil : steps, textCoding: coding,
         inputs: inputs.enumerated().map {
           GraphPlan.InputLayout(slot: $0.offset, type: $0.element.type, shape: Shape([1] + $0.element.shape))
         },
@@ -47,7 +47,10 @@ public enum GraphPlanner {
     var plan = makePlan(steps, run.items)
     // Asked of the file's own operators: what is rewritten may look at rows in another way.
     try checkIndependence(plan, columns)
-    if let rewritten { plan = makePlan(StepList(rewritten), rewritten) }
+    if let rewritten {
+      let coding = TextCodes.coding(of: rewritten, inputs, outputs: Set(layouts.map(\.slot)))
+      plan = makePlan(StepList(rewritten), rewritten, coding)
+    }
     plan.costCurve = PlanMeter.cost(of: plan, trees)
     return plan
   }

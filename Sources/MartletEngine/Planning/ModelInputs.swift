@@ -34,6 +34,23 @@ enum ModelInputs {
     return inputs
   }
 
+  /// The same for an input of a tile, which may take numbers in place of texts.
+  static func fill(
+    _ tile: Tile, _ index: Int, _ input: ModelSignature.Input, rows: Int, categories: (Int) -> ClassLabels?
+  ) {
+    guard input.type == .text else {
+      return fill(tile.input(index), input, rows: rows, categories: categories, texts: tile.texts)
+    }
+    let target = TextTarget(tile, input: index, firstRow: 0)
+    for row in 0..<rows {
+      for element in 0..<input.width {
+        var text = ""
+        if case .text(let known)? = categories(element), !known.isEmpty { text = known[row % known.count] }
+        _ = text.withUTF8 { target.store(UnsafeRawBufferPointer($0), at: row * input.width + element) }
+      }
+    }
+  }
+
   /// Writes harmless rows: small numbers that differ by row and feature, known categories where there are some.
   static func fill(
     _ start: UnsafeMutableRawPointer, _ input: ModelSignature.Input, rows: Int, categories: (Int) -> ClassLabels?,

@@ -14,10 +14,10 @@ enum PlanMeter {
     let signature = plan.signature
     let rowBytes = signature.inputs.reduce(0) { $0 + $1.width * $1.type.byteWidth }
     let many = rowBytes * rows <= 4 << 20 ? rows : 1
-    let tile = Tile(signature: signature, capacity: many)
+    let tile = Tile(plan: plan, capacity: many)
     for (index, input) in signature.inputs.enumerated() {
       let own = signature.columns.filter { $0.input == index }
-      ModelInputs.fill(tile.input(index), input, rows: many, categories: { own[$0].categories }, texts: tile.texts)
+      ModelInputs.fill(tile, index, input, rows: many) { own[$0].categories }
     }
     tile.rows = many
     let scratch = plan.makeScratch()

@@ -27,13 +27,21 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
     var width: Int { before * each * after }
   }
 
+  private struct InputStep {
+    var slot: Int
+    var type: ElementType
+    var stride: Int
+  }
+
   public let signature: ModelSignature
   let steps: StepList
   /// The operators of the file one by one, where `steps` stand for several: they know why a row is refused.
   private let plainSteps: StepList?
+  public let textCoding: TextCoding?
   private let inputs: [InputLayout]
-  /// For each input its slot and the bytes of a row.
-  private let inputSteps: UnsafePointer<(slot: Int, stride: Int)>
+  /// For each input its slot, its type and the bytes of a row, in tiles of texts and in those of their numbers.
+  private let inputSteps: UnsafePointer<InputStep>
+  private let codedSteps: UnsafePointer<InputStep>
   private let memory = StepMemory()
   private let outputs: [OutputLayout]
   private let slots: Int
@@ -44,7 +52,8 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
   public internal(set) var costCurve: ScoringCost?
 
   init(
-    signature: ModelSignature, steps: StepList, plainSteps: StepList? = nil, inputs: [InputLayout],
+    signature: ModelSignature, steps: StepList, plainSteps: StepList? = nil, textCoding: TextCoding? = nil,
+    inputs: [InputLayout],
     outputs: [OutputLayout], slots: Int, constants: [(slot: Int, tensor: ConstantTensor)], rowsAtOnce: Int,
     ensembles: [EnsembleReport]
   ) {
@@ -52,7 +61,16 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
     self.steps = steps
     self.plainSteps = plainSteps
     self.inputs = inputs
-    inputSteps = memory.keep(inputs.map { (slot: $0.slot, stride: $0.stride) })
+    self.textCoding = textCoding
+    inputSteps = memory.keep(inputs.map { InputStep(slot: $0.slot, type: $0.type, stride: $0.stride) })
+    codedSteps = memory.keep(
+      inputs.enumerated().map { index, input in
+        guard textCoding?.coders[index] != nil else {
+          return InputStep(slot: input.slot, type: input.type, stride: input.stride)
+        }
+        let width = input.stride / input.type.byteWidth
+        return InputStep(slot: input.slot, type: .uint16, stride: width * ElementType.uint16.byteWidth)
+      })
     self.outputs = outputs
     self.slots = slots
     self.constants = constants
@@ -78,6 +96,9 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
     guard rows.lowerBound >= 0, rows.upperBound <= tile.capacity else {
       throw Status(.internalError, "rows \(rows) of a tile of \(tile.capacity)")
     }
+    guard tile.coding == nil || tile.coding === textCoding else {
+      throw Status(.internalError, "the tile is of another plan")
+    }
     let scratch = unsafeDowncast(scratch, to: EngineScratch.self)
     var first = rows.lowerBound
     while first < rows.upperBound {
@@ -87,10 +108,31 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
     }
   }
 
-  private func score(_ tile: Tile, first: Int, count: Int, _ scratch: EngineScratch) throws(Status) {
-    for index in 0..<inputs.count {
-      // Type and shape are those that `makeScratch` gave.
+  /// Runs the operators of the file, which read texts.
+  private func runPlain(
+    _ steps: StepList, _ tile: Tile, first: Int, count: Int, _ scratch: EngineScratch
+  ) throws(Status) {
+    var made: [UnsafeMutablePointer<TextRef>] = []
+    defer { for texts in made { texts.deallocate() } }
+    for index in 0..<inputs.count where tile.coding != nil && codedSteps[index].type != inputSteps[index].type {
+      guard let coder = textCoding?.coders[index] as? DictionaryCoder else { continue }
+      let texts = UnsafeMutablePointer<TextRef>.allocate(capacity: max(1, count * coder.width))
+      made.append(texts)
+      let codes = (tile.input(index) + first * codedSteps[index].stride).assumingMemoryBound(to: UInt16.self)
+      coder.texts(codes, count: count * coder.width, to: texts, tile.texts)
       let slot = scratch.slots + inputSteps[index].slot
+      slot.pointee.type = .text
+      slot.pointee.base = UnsafeMutableRawPointer(texts)
+    }
+    try steps.run(scratch, texts: tile.texts)
+  }
+
+  private func score(_ tile: Tile, first: Int, count: Int, _ scratch: EngineScratch) throws(Status) {
+    let inputSteps = tile.coding == nil ? inputSteps : codedSteps
+    for index in 0..<inputs.count {
+      // The shape is the one that `makeScratch` gave.
+      let slot = scratch.slots + inputSteps[index].slot
+      slot.pointee.type = inputSteps[index].type
       slot.pointee.shape[0] = count
       slot.pointee.base = tile.input(index) + first * inputSteps[index].stride
     }
@@ -98,7 +140,7 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
       try steps.run(scratch, texts: tile.texts)
     } catch {
       guard let plainSteps, error.code == .invalidArgument else { throw error }
-      try plainSteps.run(scratch, texts: tile.texts)
+      try runPlain(plainSteps, tile, first: first, count: count, scratch)
     }
     for index in 0..<outputs.count {
       let output = outputs[index]

@@ -46,7 +46,7 @@ struct ScoreVerifier {
       throw InputError("\(rows.name): column \(ConfigurationError.quoted(features[extra])) is no feature of the model")
     }
 
-    let tile = Tile(signature: signature, capacity: Self.rowsAtOnce)
+    let tile = Tile(plan: plan, capacity: Self.rowsAtOnce)
     let scratch = plan.makeScratch()
     var comparison = AnswerComparison(signature, columns, tolerance)
     var waiting: [InputRow] = []

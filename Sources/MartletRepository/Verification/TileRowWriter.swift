@@ -36,8 +36,11 @@ struct TileRowWriter {
   func write(_ row: InputRow, to tile: Tile, at index: Int) throws(RowProblem) {
     for target in targets {
       let block = tile.inputs[target.column.input]
-      let start =
-        tile.input(target.column.input) + index * block.stride + target.column.offset * target.column.type.byteWidth
+      let place = Place(
+        start: tile.input(target.column.input) + index * block.stride
+          + target.column.offset * target.column.type.byteWidth,
+        element: target.column.offset,
+        texts: target.column.type == .text ? TextTarget(tile, input: target.column.input, firstRow: index) : nil)
       let cell = target.place.map { row.cells[$0] } ?? InputRow.Cell(.absent, 0..<0)
       let text = row.bytes.span.extracting(cell.range)
       let isMissing = cell.kind == .absent || cell.kind == .null || (cell.kind == .field && text.isEmpty)
@@ -47,8 +50,8 @@ struct TileRowWriter {
             row: row.number, line: row.line, column: target.column.name,
             message: "there is no value, and the model needs one")
         }
-        storeMissing(start, target.column.type, tile)
-      } else if !store(text, start, target.column.type, tile) {
+        storeMissing(place, target.column.type, tile)
+      } else if !store(text, place, target.column.type) {
         let shown = ConfigurationError.quoted(row.text(cell))
         throw RowProblem(
           row: row.number, line: row.line, column: target.column.name,
@@ -57,10 +60,17 @@ struct TileRowWriter {
     }
   }
 
-  private func store(_ text: Span<UInt8>, _ start: UnsafeMutableRawPointer, _ type: ElementType, _ tile: Tile) -> Bool {
+  /// Where a cell goes; texts are elements of the row.
+  private struct Place {
+    var start: UnsafeMutableRawPointer
+    var element: Int
+    var texts: TextTarget?
+  }
+
+  private func store(_ text: Span<UInt8>, _ place: Place, _ type: ElementType) -> Bool {
     func put<Value>(_ value: Value?) -> Bool {
       guard let value else { return false }
-      start.storeBytes(of: value, as: Value.self)
+      place.start.storeBytes(of: value, as: Value.self)
       return true
     }
     func whole<Value: FixedWidthInteger>(_ type: Value.Type) -> Bool {
@@ -81,20 +91,19 @@ struct TileRowWriter {
     case .float16: return false
     case .text:
       return text.withUnsafeBufferPointer { bytes in
-        guard String(validating: bytes, as: UTF8.self) != nil else { return false }
-        return put(tile.texts.store(UnsafeRawBufferPointer(bytes)))
+        place.texts?.store(UnsafeRawBufferPointer(bytes), at: place.element) ?? false
       }
     }
   }
 
-  private func storeMissing(_ start: UnsafeMutableRawPointer, _ type: ElementType, _ tile: Tile) {
+  private func storeMissing(_ place: Place, _ type: ElementType, _ tile: Tile) {
     switch type {
-    case .float64: start.storeBytes(of: .nan, as: Double.self)
+    case .float64: place.start.storeBytes(of: .nan, as: Double.self)
     case .text:
       let text = missingText.withUnsafeBytes { $0.count == 0 ? TextRef.empty : tile.texts.store($0) }
-      start.storeBytes(of: text, as: TextRef.self)
+      place.texts?.store(text, at: place.element)
     // `allowsMissing` is false for the other types.
-    default: start.storeBytes(of: .nan, as: Float.self)
+    default: place.start.storeBytes(of: .nan, as: Float.self)
     }
   }
 }

@@ -117,13 +117,27 @@ struct InferReader {
     for index in 0..<matched.count {
       let number = Int(matched[index])
       let input = model.signature.inputs[number]
-      let target = tile.input(number) + firstRow * tile.inputs[number].stride
+      let target = tile.input(number) + firstRow * tile.stride(number)
       let count = rows * input.width
+      let texts = input.type == .text ? TextTarget(tile, input: number, firstRow: firstRow) : nil
       if request.pointee.n_raw_input_contents > 0 {
         let raw = UnsafeRawBufferPointer(request.pointee.raw_input_contents[index])
-        try Self.fill(raw: raw, input, target, count, tile)
+        if let texts {
+          if let problem = texts.fill(counted: raw, count: count) { throw Self.refusal(problem, input, count) }
+        } else {
+          try Self.fill(raw: raw, input, target)
+        }
       } else {
-        try Self.fill(request.pointee.inputs[index]!.pointee.contents, input, target, count, tile)
+        // `match` has counted them; there are none without contents.
+        guard count > 0, let contents = request.pointee.inputs[index]!.pointee.contents else { continue }
+        if let texts {
+          for element in 0..<count
+          where !texts.store(UnsafeRawBufferPointer(contents.pointee.bytes_contents[element]), at: element) {
+            throw Self.refusal(.notText(element: element), input, count)
+          }
+        } else {
+          try Self.fill(contents.pointee, input, target, count)
+        }
       }
     }
   }
@@ -167,12 +181,10 @@ struct InferReader {
     guard came == count else { throw wrongCount(input, "\(came) values in \(field)", "\(count)") }
   }
 
-  /// Raw contents, whose number of bytes has been checked.
+  /// Raw contents of numbers or flags, whose number of bytes has been checked.
   static func fill(
-    raw: UnsafeRawBufferPointer, _ input: ModelSignature.Input, _ target: UnsafeMutableRawPointer, _ count: Int,
-    _ tile: Tile
+    raw: UnsafeRawBufferPointer, _ input: ModelSignature.Input, _ target: UnsafeMutableRawPointer
   ) throws(Status) {
-    if input.type == .text { return try fill(rawTexts: raw, input, target, count, tile) }
     guard let source = raw.baseAddress, raw.count > 0 else { return }
     if input.type == .bool, let bad = raw.first(where: { $0 > 1 }) {
       throw Status(.invalidArgument, "inputs: \"\(input.name)\" has a BOOL byte of \(bad); 0 or 1 is expected")
@@ -180,45 +192,20 @@ struct InferReader {
     target.copyMemory(from: source, byteCount: raw.count)
   }
 
-  private static func fill(
-    rawTexts raw: UnsafeRawBufferPointer, _ input: ModelSignature.Input, _ target: UnsafeMutableRawPointer,
-    _ count: Int, _ tile: Tile
-  ) throws(Status) {
-    var position = 0
-    for element in 0..<count {
-      guard raw.count - position >= 4 else {
-        throw wrongCount(input, "raw bytes that end in element \(element)", "\(count) elements")
-      }
-      let length = Int(UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: position, as: UInt32.self)))
-      position += 4
-      guard raw.count - position >= length else {
-        throw wrongCount(input, "raw bytes that end in element \(element)", "\(count) elements")
-      }
-      let text = UnsafeRawBufferPointer(rebasing: raw[position..<(position + length)])
-      try store(text, element, input, target, tile)
-      position += length
-    }
-    guard position == raw.count else {
-      throw wrongCount(input, "\(raw.count - position) raw bytes too many", "\(count) elements")
+  /// What is wrong with the texts of an input.
+  static func refusal(_ problem: CountedTextsProblem, _ input: ModelSignature.Input, _ count: Int) -> Status {
+    switch problem {
+    case .endsIn(let element): wrongCount(input, "raw bytes that end in element \(element)", "\(count) elements")
+    case .rest(let bytes): wrongCount(input, "\(bytes) raw bytes too many", "\(count) elements")
+    case .notText(let element):
+      Status(.invalidArgument, "inputs: \"\(input.name)\", element \(element): not UTF-8 text")
     }
   }
 
-  private static func store(
-    _ text: UnsafeRawBufferPointer, _ element: Int, _ input: ModelSignature.Input, _ target: UnsafeMutableRawPointer,
-    _ tile: Tile
-  ) throws(Status) {
-    guard MessageGuard.isUTF8(text) else {
-      throw Status(.invalidArgument, "inputs: \"\(input.name)\", element \(element): not UTF-8 text")
-    }
-    (target + element * ElementType.text.byteWidth).storeBytes(of: tile.texts.store(text), as: TextRef.self)
-  }
-
   private static func fill(
-    _ contents: UnsafePointer<Inference__InferTensorContents>?, _ input: ModelSignature.Input,
-    _ target: UnsafeMutableRawPointer, _ count: Int, _ tile: Tile
+    _ contents: Inference__InferTensorContents, _ input: ModelSignature.Input, _ target: UnsafeMutableRawPointer,
+    _ count: Int
   ) throws(Status) {
-    // `match` has counted them; there are none without contents.
-    guard count > 0, let contents = contents?.pointee else { return }
     switch input.type {
     case .float32: target.copyMemory(from: contents.fp32_contents, byteCount: count * 4)
     case .float64: target.copyMemory(from: contents.fp64_contents, byteCount: count * 8)
@@ -234,11 +221,8 @@ struct InferReader {
       for element in 0..<count {
         target.storeBytes(of: contents.bool_contents[element] != 0 ? 1 : 0, toByteOffset: element, as: UInt8.self)
       }
-    case .text:
-      for element in 0..<count {
-        try store(UnsafeRawBufferPointer(contents.bytes_contents[element]), element, input, target, tile)
-      }
-    case .float16: break
+    // Texts have a way of their own, and half floats raw contents only.
+    case .text, .float16: break
     }
   }
 

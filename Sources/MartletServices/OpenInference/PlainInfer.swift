@@ -195,9 +195,16 @@ final class PlainInfer {
       let number = tensors[index].input
       let input = form.inputs[number]
       let values = tensors[index].values.unsafelyUnwrapped
+      if input.type == .text {
+        let texts = TextTarget(tile, input: number, firstRow: firstRow)
+        if let problem = texts.fill(counted: values, count: rows * input.width) {
+          throw InferReader.refusal(problem, model.signature.inputs[number], rows * input.width)
+        }
+        continue
+      }
       let target = tile.input(number) + firstRow * input.stride
-      if input.type == .text || input.type == .bool {
-        try InferReader.fill(raw: values, model.signature.inputs[number], target, rows * input.width, tile)
+      if input.type == .bool {
+        try InferReader.fill(raw: values, model.signature.inputs[number], target)
       } else if let source = values.baseAddress {
         target.copyMemory(from: source, byteCount: values.count)
       }

@@ -159,7 +159,7 @@ struct ColumnReader {
     } else if source.pointee.n_texts > 0 {
       let values = source.pointee.texts!
       try each(
-        { target.store($0, text: UnsafeRawBufferPointer(values[$0]), tile) },
+        { target.store($0, text: UnsafeRawBufferPointer(values[$0])) },
         { "text \(UnsafeRawBufferPointer(values[$0]).quoted)" })
     }
   }

@@ -6,12 +6,18 @@ struct ColumnTarget {
   private let start: UnsafeMutableRawPointer
   private let stride: Int
   private let type: ElementType
+  /// Of a column of texts, which is element `offset` of `width`.
+  private let texts: TextTarget?
+  private let offset: Int
+  private let width: Int
 
   init(_ tile: Tile, _ column: ModelSignature.Column, firstRow: Int) {
-    let block = tile.inputs[column.input]
-    stride = block.stride
+    stride = tile.stride(column.input)
     type = column.type
-    start = tile.input(column.input) + firstRow * block.stride + column.offset * column.type.byteWidth
+    offset = column.offset
+    width = tile.inputs[column.input].width
+    texts = column.type == .text ? TextTarget(tile, input: column.input, firstRow: firstRow) : nil
+    start = tile.input(column.input) + firstRow * stride + column.offset * column.type.byteWidth
   }
 
   @inline(__always)
@@ -55,16 +61,22 @@ struct ColumnTarget {
     }
   }
 
-  func store(_ row: Int, text: UnsafeRawBufferPointer, _ tile: Tile) -> Bool {
-    guard type == .text, MessageGuard.isUTF8(text) else { return false }
-    return put(row, tile.texts.store(text))
+  func store(_ row: Int, text: UnsafeRawBufferPointer) -> Bool {
+    texts?.store(text, at: row * width + offset) ?? false
+  }
+
+  /// Reads the texts of rows from `row` on where they lie as the fields of a column, as far as there is nothing uncommon
+  /// about them. Moves `position` behind them, and returns how many.
+  func read(_ fields: UnsafeRawBufferPointer, from position: inout Int, row: Int, rows: Int) -> Int {
+    texts?.read(
+      fields, .fields, from: &position, count: rows - row, element: row * width + offset, step: width) ?? 0
   }
 
   func storeMissing(_ row: Int, _ text: TextRef) {
     switch type {
     case .float32: _ = put(row, Float.nan)
     case .float64: _ = put(row, Double.nan)
-    case .text: _ = put(row, text)
+    case .text: texts?.store(text, at: row * width + offset)
     // Integers have no missing value; `allowsMissing` is false for them.
     default: _ = put(row, UInt8(0))
     }

@@ -145,10 +145,14 @@ final class PlainScore {
         }
       case 5:
         var reader = ProtoReader(column.values)
-        for row in 0..<rows {
-          guard reader.tag() != nil, let text = reader.delimited(), target.store(row, text: text, tile) else {
-            return false
-          }
+        var row = 0
+        while true {
+          var position = reader.position
+          row += target.read(column.values, from: &position, row: row, rows: rows)
+          reader.move(to: position)
+          guard row < rows else { break }
+          guard reader.tag() != nil, let text = reader.delimited(), target.store(row, text: text) else { return false }
+          row += 1
         }
         guard reader.position == column.values.count else { return false }
       default:

@@ -64,12 +64,6 @@ public struct MessageGuard {
       }
     }
     if ascii { return true }
-    return isUTF8(bytes) && !bytes.contains(0)
-  }
-
-  /// Whether the bytes are UTF-8, a NUL allowed.
-  public static func isUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    if bytes.allSatisfy({ $0 < 0x80 }) { return true }
-    return String(validating: bytes, as: UTF8.self) != nil
+    return bytes.isUTF8 && !bytes.contains(0)
   }
 }

@@ -39,6 +39,10 @@ public struct ProtoReader {
   /// Whether the bytes broke a rule of the encoding; then nothing more is read.
   @inlinable public var malformed: Bool { isMalformed }
 
+  /// Goes on from another place, which is between two fields.
+  @inlinable @inline(__always)
+  public mutating func move(to position: Int) { offset = position }
+
   /// Number and type of the next field; nil at the end or when the bytes are malformed.
   @inlinable @inline(__always)
   public mutating func tag() -> (number: UInt32, wire: WireType)? {

@@ -28,7 +28,7 @@ final class CodeDictionary: Sendable {
 
   let keys: Keys
   /// Owned; immutable once made.
-  nonisolated(unsafe) private let texts: OpaquePointer?
+  nonisolated(unsafe) let texts: OpaquePointer?
   private let numbers: NumberTable?
   private let intervals: IntervalTable?
 
@@ -65,6 +65,12 @@ final class CodeDictionary: Sendable {
 
   deinit {
     if let texts { martlet_dictionary_free(texts) }
+  }
+
+  /// Whether the keys are texts that a caller can send.
+  var areTexts: Bool {
+    guard case .texts(let keys) = keys else { return false }
+    return keys.allSatisfy { $0.withUnsafeBytes { $0.isUTF8 } }
   }
 
   /// Bits that are the same for equal numbers: -0 as 0, every NaN as one.

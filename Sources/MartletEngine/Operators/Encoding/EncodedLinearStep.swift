@@ -14,7 +14,7 @@ protocol LinearScorer: AnyObject, Sendable {
 /// in the same parts. A term of zero changes nothing when its weight is finite, but for the sign of a sum that is zero;
 /// a row with a negative zero is computed again with all terms. Where the weights of two targets are each other's
 /// negatives, so are their sums, and one is computed; a row whose sum is zero or not a number is computed again.
-final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
+final class EncodedLinearStep: AnyOperator, TextLookup, @unchecked Sendable {
   // `@unchecked Sendable`: pointers address the encoder's memory, which is only read once the step is made.
   private struct Term {
     /// Whether a part of the sum ends before this term.
@@ -29,6 +29,13 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
     /// Segment and place in it of a number.
     var segment: Int
     var index: Int
+    /// Of a number that is read as a kernel does: the step's input, which element of how many, and its operations. None
+    /// of a number that has to be converted.
+    var input = -1
+    var element = 0
+    var width = 0
+    var stages: UnsafePointer<martlet_number_stage>?
+    var stageCount = 0
   }
 
   private let encoder: RowEncoder<Float>
@@ -108,6 +115,19 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
         }
       }
     }
+    for index in terms.indices where terms[index].column < 0 {
+      let segment = encoder.segments[terms[index].segment]
+      guard segment.type == .float32 else { continue }
+      let place = terms[index].index
+      terms[index].input = segment.input
+      terms[index].element = segment.element + place
+      terms[index].width = segment.width
+      terms[index].stages = memory.keep(
+        encoder.stages[segment.stages].map {
+          martlet_number_stage(kind: $0.kind.kernel, a: $0.a[place], b: $0.b[place])
+        })
+      terms[index].stageCount = segment.stages.count
+    }
     self.encoder = encoder
     self.scorer = scorer
     self.targets = targets
@@ -117,6 +137,8 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
     termCount = terms.count
     intercepts = weights.intercepts.isEmpty ? nil : memory.keep(weights.intercepts)
   }
+
+  var lookups: [TextLookupColumn] { encoder.lookups }
 
   override func run(_ context: RunContext) throws(Status) {
     let rows = context.input(0).dim(0)
@@ -140,7 +162,12 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
           sums.update(repeating: 0, count: summed * size)
           isFirst = false
         }
-        if term.pointee.column < 0 {
+        if term.pointee.input >= 0 {
+          let from = context.input(term.pointee.input).floats + first * term.pointee.width + term.pointee.element
+          martlet_add_staged_numbers(
+            from, term.pointee.width, term.pointee.stages, term.pointee.stageCount, term.pointee.weights, count, summed,
+            size, sums)
+        } else if term.pointee.column < 0 {
           encoder.column(context, segments + term.pointee.segment, term.pointee.index, first, count, to: numbers)
           martlet_add_numbers(numbers, term.pointee.weights, count, summed, size, sums)
         } else if let values = term.pointee.values {
@@ -164,16 +191,8 @@ final class EncodedLinearStep: AnyOperator, @unchecked Sendable {
   private func add(
     _ sums: UnsafePointer<Float>, _ count: Int, stride: Int, isFirst: Bool, to scores: UnsafeMutablePointer<Float>
   ) -> Bool {
+    if summed < targets { return martlet_mirrored_scores(sums, intercepts, !isFirst, count, scores) }
     var isUnsure = false
-    if summed < targets {
-      for row in 0..<count {
-        let sum = sums[row]
-        isUnsure = isUnsure || !(sum.magnitude > 0)
-        put(sum, isFirst, 0, &scores[2 * row])
-        put(-sum, isFirst, 1, &scores[2 * row + 1])
-      }
-      return isUnsure
-    }
     for target in 0..<targets {
       for row in 0..<count {
         let sum = sums[target * stride + row]

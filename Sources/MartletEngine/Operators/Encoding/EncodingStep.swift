@@ -1,7 +1,7 @@
 import MartletCore
 
 /// The rows of features as a tensor, for models that read all of them.
-final class EncodingStep: AnyOperator, @unchecked Sendable {
+final class EncodingStep: AnyOperator, TextLookup, @unchecked Sendable {
   // `@unchecked Sendable`: as the base class says.
   // One of the two: methods of a generic class would not be compiled for each precision.
   private let single: RowEncoder<Float>?
@@ -20,6 +20,8 @@ final class EncodingStep: AnyOperator, @unchecked Sendable {
     double = encoder
     self.shape = shape
   }
+
+  var lookups: [TextLookupColumn] { single?.lookups ?? double?.lookups ?? [] }
 
   override func run(_ context: RunContext) throws(Status) {
     let rows = context.input(0).dim(0)

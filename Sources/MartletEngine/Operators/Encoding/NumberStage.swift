@@ -1,3 +1,4 @@
+import CKernels
 import MartletCore
 
 /// One operation that a number goes through on its way into a row, with constants in the number's own precision: the
@@ -18,6 +19,22 @@ struct NumberStage: Hashable {
     case divideInto
     /// At least `a`, at most `b`.
     case clip
+
+    /// What kernels call it.
+    var kernel: martlet_stage_kind {
+      switch self {
+      case .replaceMissing: MARTLET_STAGE_REPLACE_MISSING
+      case .replaceEqual: MARTLET_STAGE_REPLACE_EQUAL
+      case .scale: MARTLET_STAGE_SCALE
+      case .add: MARTLET_STAGE_ADD
+      case .subtract: MARTLET_STAGE_SUBTRACT
+      case .subtractFrom: MARTLET_STAGE_SUBTRACT_FROM
+      case .multiply: MARTLET_STAGE_MULTIPLY
+      case .divide: MARTLET_STAGE_DIVIDE
+      case .divideInto: MARTLET_STAGE_DIVIDE_INTO
+      case .clip: MARTLET_STAGE_CLIP
+      }
+    }
   }
 
   var kind: Kind

@@ -1,3 +1,4 @@
+import CKernels
 import MartletCore
 
 /// Makes the rows of features that a model reads straight from columns: texts and categories by one lookup each,
@@ -72,7 +73,7 @@ final class RowEncoder<Value: FloatElement & BitwiseCopyable>: @unchecked Sendab
   /// Whether some segment sets one of its features and leaves the others 0.
   private let setsSome: Bool
   /// Keeps what the columns refer to.
-  private let dictionaries: [CodeDictionary]
+  let dictionaries: [CodeDictionary]
   private let columnStart: UnsafePointer<Column>
   private let preparedStart: UnsafePointer<Segment>
   private let segmentStart: UnsafePointer<Segment>
@@ -132,6 +133,11 @@ final class RowEncoder<Value: FloatElement & BitwiseCopyable>: @unchecked Sendab
         column.pointee.dictionary._withUnsafeGuaranteedRef {
           $0.find(numbers, Self.valueType, step: 1, rows: count, to: own)
         }
+      } else if context.input(column.pointee.input).type == .uint16 {
+        // The texts were looked up when they were read.
+        martlet_widen_codes(
+          context.input(column.pointee.input).bytes.assumingMemoryBound(to: UInt16.self)
+            + first * column.pointee.width + column.pointee.element, column.pointee.width, count, own)
       } else {
         let start =
           context.input(column.pointee.input).bytes

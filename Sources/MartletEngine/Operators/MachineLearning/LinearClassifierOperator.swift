@@ -1,3 +1,4 @@
+import CKernels
 import MartletCore
 
 /// `LinearClassifier`: scores of classes from a linear model, and the class with the greatest.
@@ -6,6 +7,9 @@ import MartletCore
 /// become those of both classes as ONNX Runtime does it: `[1 - s, s]`, after the logistic function where it is asked
 /// for, and untouched by SOFTMAX.
 final class LinearClassifierOperator: Operator, LinearScorer {
+  /// Fewer rows are finished one by one: a kernel takes eight at once.
+  private static let kernelRows = 4
+
   private let labels: ClassifierLabels
   let weights: LinearWeights
   private let transform: PostTransform
@@ -51,6 +55,9 @@ final class LinearClassifierOperator: Operator, LinearScorer {
     if context.wants(0) { writeLabels(try labels.reserve(context, 0, rows: rows), scores, rows) }
     guard context.wants(1) else { return }
     let output = try context.output(1, .float32, Shape(rows, classes)).floats
+    if classes == 2, targets == 2, case .logistic = transform, rows >= Self.kernelRows {
+      return martlet_logistic_pairs(scores, output, rows)
+    }
     for row in 0..<rows {
       let target = UnsafeMutableBufferPointer(start: output + row * classes, count: classes)
       if targets == 1, classes == 2 {
@@ -76,6 +83,9 @@ final class LinearClassifierOperator: Operator, LinearScorer {
 
   private func writeLabels(_ target: UnsafeMutableRawPointer, _ scores: UnsafePointer<Float>, _ rows: Int) {
     let targets = weights.targets
+    if targets == 2, rows >= Self.kernelRows, let integers = labels.integers {
+      return martlet_greater_labels(scores, integers, target.assumingMemoryBound(to: Int64.self), rows)
+    }
     for row in 0..<rows {
       let own = scores + row * targets
       if targets == 1 {

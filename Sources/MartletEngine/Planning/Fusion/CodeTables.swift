@@ -153,7 +153,7 @@ struct CodeTables {
         guard let source else { continue }
         switch trace.keys[source].keys(trace.sources[source].kind) {
         case .texts(let keys):
-          texts[place] = (keys + [Self.other(than: keys)]).map { key in
+          texts[place] = (keys + [CodeDictionary.Keys.texts(keys).otherText]).map { key in
             key.withUnsafeBytes { heap.store($0) }
           }
         case .integers(let keys):
@@ -164,13 +164,6 @@ struct CodeTables {
         case .intervals(let keys): numbers[place] = Self.members(keys, type)
         }
       }
-    }
-
-    private static func other(than keys: [[UInt8]]) -> [UInt8] {
-      let known = Set(keys)
-      var text = Array("no category".utf8)
-      while known.contains(text) { text.append(UInt8(ascii: "?")) }
-      return text
     }
 
     /// A number of each interval. One that no number of the type is in gets any: it will not be looked up.
