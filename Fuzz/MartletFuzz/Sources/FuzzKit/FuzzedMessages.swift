@@ -7,7 +7,9 @@ import MartletWire
 /// pass has a text that is none.
 package enum FuzzedMessages {
   // libFuzzer brings its inputs on one thread.
-  private nonisolated(unsafe) static let bench = (fast: MessageBench(readsPlain: true), general: MessageBench(readsPlain: false))
+  private nonisolated(unsafe) static let bench = (
+    fast: MessageBench(readsPlain: true), general: MessageBench(readsPlain: false)
+  )
   private nonisolated(unsafe) static let arena = MessageArena(capBytes: 8 << 20)
 
   /// The first byte says what the rest is: the payload of ModelInfer or of Score, or the envelope of a call.
