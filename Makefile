@@ -93,6 +93,13 @@ soak: release ## Mixed load for MINUTES=30; fails when memory or descriptors gro
 	scripts/python-env
 	Tests/Chaos/run "$$($(SWIFT) build -c release --show-bin-path)/martlet" soak $(if $(filter command line environment,$(origin MINUTES)),$(MINUTES),30)
 
+bench-instructions: ## Count instructions and retains per call under callgrind; fails above the bars
+	scripts/setup --quiet build test
+	scripts/python-env
+	$(SWIFT) build -c release --product martlet
+	$(MAKE) --no-print-directory -C Benchmarks
+	.venv/bin/python Benchmarks/instructions
+
 bench-kernels: ## Time the vector kernels of tree ensembles alone, for each level of this processor
 	$(MAKE) --no-print-directory -C Benchmarks .build/kernels
 	Benchmarks/.build/kernels
