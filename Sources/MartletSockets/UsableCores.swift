@@ -7,8 +7,15 @@ public enum UsableCores {
   public static func count() -> Int {
     let affinity = Int(martlet_affinity_count())
     let cores = affinity > 0 ? affinity : max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-    let groups = contents(of: "/proc/self/cgroup") ?? ""
-    let quota = quota(groups: groups) { contents(of: $0) }
+    return count(cores: cores, root: "")
+  }
+
+  /// - Parameters:
+  ///   - cores: those that affinity leaves.
+  ///   - root: the directory that holds `/proc` and `/sys`.
+  static func count(cores: Int, root: String) -> Int {
+    let groups = contents(of: root + "/proc/self/cgroup") ?? ""
+    let quota = quota(groups: groups) { contents(of: root + $0) }
     return max(1, quota.map { min(cores, Int($0)) } ?? cores)
   }
 

@@ -46,6 +46,13 @@ struct Serve: AsyncParsableCommand {
   var poller: String?
 
   @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "How long a reactor looks for the next call before it sleeps, 50us for example; off by default.",
+      valueName: "duration"))
+  var spin: String?
+
+  @Option(
     name: .long, help: ArgumentHelp("Threads that own connections; auto for the usable cores.", valueName: "count"))
   var reactors: String?
 
@@ -96,6 +103,7 @@ struct Serve: AsyncParsableCommand {
     add("admin.address", admin, "--admin")
     if adminAllowRemote { add("admin.allow_remote", "true", "--admin-allow-remote") }
     add("poller", poller, "--poller")
+    add("spin", spin, "--spin")
     add("reactors", reactors, "--reactors")
     add("scorers", scorers, "--scorers")
     for setting in set {

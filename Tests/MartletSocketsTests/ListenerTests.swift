@@ -85,6 +85,29 @@ extension RealSockets {
       #expect(server.reactors.map(\.connectionCount) == [4, 4, 4])
     }
 
+    @Test("few and many connections are spread evenly, those that come after others left as well")
+    func balance() throws {
+      let server = try EchoServer(.epoll, reactors: 4)
+      defer { server.stop() }
+      func counts() -> [Int] { server.reactors.map(\.connectionCount) }
+      var clients: [Client] = []
+      for wanted in [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1], [2, 1, 1, 1]] {
+        clients.append(try Client(server.address))
+        #expect(clients[clients.count - 1].echoes(1))
+        #expect(counts().sorted(by: >) == wanted)
+      }
+      for _ in 0..<403 { clients.append(try Client(server.address)) }
+      for client in clients { #expect(client.echoes(2)) }
+      #expect(counts() == [102, 102, 102, 102])
+      // All of one reactor's leave: the next ones go where they were.
+      let handles = server.handlers[1].handles.withLock { $0 }
+      let reactor = server.reactors[1]
+      _ = reactor.run { for handle in handles { reactor.close(handle, reason: .local, afterFlush: false) } }
+      #expect(eventually { counts() == [102, 0, 102, 102] })
+      for _ in 0..<102 { clients.append(try Client(server.address)) }
+      #expect(eventually { counts() == [102, 102, 102, 102] })
+    }
+
     @Test("connections over the limits are closed at once, and room comes back", arguments: PollerKind.allCases)
     func limits(_ poller: PollerKind) throws {
       for (inAll, perAddress, reason) in [(2, 10, RefusalReason.connectionLimit), (10, 2, .addressLimit)] {

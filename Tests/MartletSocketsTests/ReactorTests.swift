@@ -79,6 +79,40 @@ extension RealSockets {
       }
     }
 
+    @Test(
+      "a reactor that spins looks again and again for as long as it was told, then waits",
+      arguments: PollerKind.allCases)
+    func spin(_ poller: PollerKind) throws {
+      var limits = SocketLimits()
+      limits.spin = .milliseconds(200)
+      let server = try EchoServer(poller, limits: limits)
+      defer { server.stop() }
+      let client = try Client(server.address)
+      let rounds = { server.handler.rounds.value }
+      for _ in 0..<3 {
+        let before = rounds()
+        #expect(client.echoes(1))
+        // Without a timer that is due, only a reactor that does not wait has rounds.
+        #expect(eventually { rounds() > before + 100 })
+        #expect(
+          eventually {
+            let then = rounds()
+            usleep(50_000)
+            return rounds() - then < 3
+          })
+      }
+      // Looking in vain is no work.
+      var collector = MetricCollector()
+      server.reactor.statistics.collect(into: &collector)
+      let counted = collector.samples.compactMap { sample -> UInt64? in
+        guard sample.family == "martlet_reactor_loop_duration_seconds", case .buckets(_, let counts, _) = sample.value
+        else { return nil }
+        return counts.reduce(0, +)
+      }
+      #expect(counted.count == 1)
+      #expect(counted[0] < 100)
+    }
+
     @Test("a connection without waiting bytes holds no buffer", arguments: PollerKind.allCases)
     func idleMemory(_ poller: PollerKind) throws {
       let server = try EchoServer(poller, prepare: { $0.messageBytes = 200_000 })

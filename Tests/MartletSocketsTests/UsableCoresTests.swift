@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import MartletSockets
@@ -37,6 +38,36 @@ struct UsableCoresTests {
     #expect(quota("0::/a\n", [:]) == nil)
     #expect(quota("0::/\nbroken\n", ["/sys/fs/cgroup/cpu.max": "nonsense"]) == nil)
     #expect(quota("0::/\n", ["/sys/fs/cgroup/cpu.max": "0 100000"]) == nil)
+  }
+
+  @Test("a quota takes cores away, one core's leaves one, as the files of a control group say")
+  func directory() throws {
+    let manager = FileManager.default
+    let root = manager.temporaryDirectory.appendingPathComponent("martlet-cores-\(getpid())").path
+    defer { try? manager.removeItem(atPath: root) }
+    func write(_ path: String, _ text: String) throws {
+      let file = root + path
+      try manager.createDirectory(
+        atPath: URL(fileURLWithPath: file).deletingLastPathComponent().path, withIntermediateDirectories: true)
+      try text.write(toFile: file, atomically: false, encoding: .utf8)
+    }
+    #expect(UsableCores.count(cores: 8, root: root) == 8)
+    try write("/proc/self/cgroup", "0::/kubepods/pod1\n")
+    #expect(UsableCores.count(cores: 8, root: root) == 8)
+    try write("/sys/fs/cgroup/kubepods/pod1/cpu.max", "max 100000\n")
+    try write("/sys/fs/cgroup/kubepods/cpu.max", "250000 100000\n")
+    #expect(UsableCores.count(cores: 8, root: root) == 2)
+    for quota in ["100000", "50000", "199999"] {
+      try write("/sys/fs/cgroup/kubepods/pod1/cpu.max", "\(quota) 100000\n")
+      #expect(UsableCores.count(cores: 8, root: root) == 1)
+    }
+    try write("/sys/fs/cgroup/kubepods/pod1/cpu.max", "2000000 100000\n")
+    try write("/sys/fs/cgroup/kubepods/cpu.max", "max 100000\n")
+    #expect(UsableCores.count(cores: 8, root: root) == 8)
+    try write("/proc/self/cgroup", "9:name=systemd:/\n1:cpu,cpuacct:/docker/1\n0::/\n")
+    try write("/sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "300000\n")
+    try write("/sys/fs/cgroup/cpu/docker/1/cpu.cfs_period_us", "100000\n")
+    #expect(UsableCores.count(cores: 8, root: root) == 3)
   }
 
   @Test("there is at least one core")

@@ -8,6 +8,11 @@ extension ServerConfiguration {
     .choice(
       "poller", \.poller,
       "How reactors learn which sockets are ready. epoll is the fast one; dispatch works wherever Dispatch does."),
+    .duration(
+      "spin", \.spin, .zero ... .milliseconds(100),
+      "How long after the last event a reactor looks for the next without sleeping. It spares a call that comes within "
+        + "that time the wake-up of a thread, and takes a core meanwhile: for cores that have nothing else to do. 0s never "
+        + "spins."),
     .automaticCount(
       "reactors", \.reactors, 1...1024,
       "Threads that own connections and score what arrives. auto: the usable cores less the scorers."),

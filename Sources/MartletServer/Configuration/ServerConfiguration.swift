@@ -7,6 +7,7 @@ import MartletRepository
 public struct ServerConfiguration: Sendable, Equatable {
   public var listen: [ListenAddress] = [.tcp(host: "127.0.0.1", port: 8001)]
   public var poller: Poller = .epoll
+  public var spin: Duration = .zero
   /// Nil: from the usable cores.
   public var reactors: Int?
   /// Nil: from the usable cores.

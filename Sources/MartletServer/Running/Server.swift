@@ -70,6 +70,7 @@ public final class Server: @unchecked Sendable {
     socketLimits.writeHighWaterBytes = limits.writeHighWaterBytes
     socketLimits.maxBufferBytes = limits.bufferBytes
     socketLimits.mailboxCapacity = limits.mailboxEntries
+    socketLimits.spin = configuration.spin
     socketLimits.lingerTimeout = timeouts.linger
     socketLimits.acceptBackoff = timeouts.acceptBackoff
     socketLimits.idleTimeout = timeouts.idle

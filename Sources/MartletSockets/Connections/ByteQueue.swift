@@ -37,6 +37,15 @@ struct ByteQueue: ~Copyable {
     tail += bytes
   }
 
+  /// `bytes` more behind the last, to be filled, where there is room for them already.
+  @inline(__always)
+  mutating func extend(by bytes: Int) -> UnsafeMutableRawPointer? {
+    guard buffer.count - tail >= bytes, let start = buffer.baseAddress else { return nil }
+    let target = start + tail
+    tail += bytes
+    return target
+  }
+
   mutating func append(_ bytes: UnsafeRawBufferPointer, from pool: borrowing BufferPool) {
     guard let source = bytes.baseAddress, !bytes.isEmpty else { return }
     reserve(bytes.count, from: pool).copyMemory(from: source, byteCount: bytes.count)

@@ -36,6 +36,11 @@ struct Connection: ~Copyable {
     static let reported = Flags(rawValue: 256)
     /// The handler is looking at its kept bytes.
     static let shown = Flags(rawValue: 512)
+    /// In the reactor's list of connections to read in the next round, since no edge will tell of what is there.
+    static let unread = Flags(rawValue: 1024)
+    /// An edge has told that the peer is done, or gone both ways: what is left is read to its end.
+    static let ended = Flags(rawValue: 2048)
+    static let hungUp = Flags(rawValue: 4096)
   }
 
   var descriptor: FileDescriptor
@@ -83,7 +88,7 @@ struct Connection: ~Copyable {
   var heldBytes: Int { input.capacity + output.capacity }
 
   /// Whether the handler may still use it.
-  var isAlive: Bool { phase == .open || phase == .connecting }
+  @inline(__always) var isAlive: Bool { phase == .open || phase == .connecting }
 
   /// Whether bytes may be read from the socket and shown.
   var mayRead: Bool {

@@ -29,6 +29,9 @@ public struct SocketLimits: Sendable, Equatable {
   public var lingerTimeout: Duration = .seconds(2)
   /// Pause of accepting when the process or the system has no descriptor or memory left.
   public var acceptBackoff: Duration = .milliseconds(100)
+  /// How long after the last event a reactor asks for the next without waiting: it answers sooner what comes then, and
+  /// takes a whole core meanwhile. Zero waits at once.
+  public var spin: Duration = .zero
   /// Pieces of work in a reactor's mailbox from which it takes no new connections.
   public var mailboxCapacity = 65_536
 

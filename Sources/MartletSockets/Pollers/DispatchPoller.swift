@@ -23,6 +23,8 @@ final class DispatchPoller: Poller, @unchecked Sendable {
   private var timerDeadline = MonotonicTime.distantFuture
   private var isRoundQueued = false
 
+  let hasEdges = false
+
   init() { queue.setSpecific(key: onQueue, value: true) }
 
   func start(name: String, delegate: any RoundDelegate) throws(Status) {

@@ -5,7 +5,10 @@ import Glibc
 import MartletCore
 import Synchronization
 
-/// Level-triggered `epoll` on a thread of its own, woken through one `eventfd`.
+/// `epoll` on a thread of its own, woken through one `eventfd`.
+///
+/// Edges spare the kernel a second look at every socket that was read: level-triggered, it is asked at the next wait
+/// whether there is still something to be read.
 ///
 /// `@unchecked Sendable`: the descriptors never change, `thread` is atomic.
 final class EpollPoller: Poller, @unchecked Sendable {
@@ -17,6 +20,8 @@ final class EpollPoller: Poller, @unchecked Sendable {
   private let creationError: Int32
   private let thread = Atomic<UInt>(0)
   private let finished = DispatchGroup()
+
+  let hasEdges = true
 
   init() {
     wakeup = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))

@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// Descriptors that are watched together, level-triggered: an `epoll` instance, which closes with its owner.
+/// Descriptors that are watched together: an `epoll` instance, which closes with its owner.
 final class EpollSet: Sendable {
   /// The instance's own descriptor, readable while one of the set is ready. Negative when the system had none left.
   let descriptor: Int32
@@ -36,6 +36,7 @@ final class EpollSet: Sendable {
 
   static func events(_ interest: PollInterest) -> UInt32 {
     (interest.contains(.read) ? EPOLLIN.rawValue : 0) | (interest.contains(.write) ? EPOLLOUT.rawValue : 0)
+      | (interest.contains(.edge) ? EPOLLET.rawValue | EPOLLRDHUP.rawValue : 0)
   }
 }
 
@@ -70,6 +71,7 @@ struct EpollRound: ~Copyable {
     var readiness: PollEvent.Readiness = []
     if events & EPOLLIN.rawValue != 0 { readiness.insert(.readable) }
     if events & EPOLLOUT.rawValue != 0 { readiness.insert(.writable) }
+    if events & EPOLLRDHUP.rawValue != 0 { readiness.insert(.finished) }
     if events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0 { readiness.insert(.hangup) }
     return readiness
   }

@@ -20,6 +20,9 @@ struct PollInterest: OptionSet {
   let rawValue: UInt8
   static let read = PollInterest(rawValue: 1)
   static let write = PollInterest(rawValue: 2)
+  /// Beside `read`, where the poller has edges: to be told only when more has come, not as long as something is unread.
+  /// Whoever asks for it reads all there is, or asks anew.
+  static let edge = PollInterest(rawValue: 4)
 }
 
 /// What became of a descriptor. It may be late or wrong: the socket call that follows decides.
@@ -30,6 +33,8 @@ struct PollEvent {
     static let writable = Readiness(rawValue: 2)
     /// Both directions are gone; what had arrived before can still be read.
     static let hangup = Readiness(rawValue: 4)
+    /// The peer will send nothing more; told with `edge` only.
+    static let finished = Readiness(rawValue: 8)
   }
 
   /// What the descriptor was registered with.
@@ -54,7 +59,7 @@ protocol RoundDelegate: AnyObject {
   func round(_ events: UnsafeBufferPointer<PollEvent>) -> PollWait
 }
 
-/// Level-triggered readiness, delivered as rounds to a callback on one thread at a time.
+/// Level-triggered readiness, but for what asks for edges, delivered as rounds to a callback on one thread at a time.
 ///
 /// `start`, `wake` and `join` may be called on any thread, the rest on the poller's own.
 protocol Poller: AnyObject {
@@ -66,6 +71,8 @@ protocol Poller: AnyObject {
   func join()
   /// Whether the caller runs on the poller's thread.
   var isCurrent: Bool { get }
+  /// Whether it knows `PollInterest.edge`.
+  var hasEdges: Bool { get }
 
   /// Registers a descriptor; false when the system refuses, the descriptor then stays the caller's affair.
   func add(_ descriptor: Int32, token: UInt64, interest: PollInterest) -> Bool

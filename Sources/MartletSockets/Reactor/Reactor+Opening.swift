@@ -70,13 +70,13 @@ extension Reactor {
         descriptor: FileDescriptor(owning: number), peer: peer, limiter: limiter, phase: .open, flags: [],
         now: currentTime))
     guard let connection = slab[handle] else { return }
-    guard poller.add(number, token: Self.token(handle), interest: .read) else {
+    guard poller.add(number, token: Self.token(handle), interest: readInterest) else {
       // The kernel's memory for watches is used up; nobody has heard of the connection yet.
       let connection = slab.remove(handle)
       statistics.refused(.descriptors)
       return discardAdopted(connection.descriptor.release(), peer, limiter)
     }
-    connection.pointee.interest = .read
+    connection.pointee.interest = readInterest
     statistics.joined(isUnix: connection.pointee.isUnix, isOutbound: false)
     arm(connection, handle, currentTime.advanced(byNanoseconds: min(timeouts.firstByte, timeouts.idle)))
     handler.opened(handle, peer: peer)

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import MartletCore
 
@@ -51,6 +52,30 @@ extension Reactor {
     resuming.removeAll(keepingCapacity: true)
   }
 
+  /// Reads the connections of which no edge will tell.
+  func readOn(_ handler: any ReactorHandler) {
+    guard !unread.isEmpty else { return }
+    swap(&unread, &reading)
+    for index in 0..<reading.count {
+      let handle = reading[index]
+      guard let connection = slab[handle] else { continue }
+      connection.pointee.flags.remove(.unread)
+      guard connection.pointee.phase == .open else { continue }
+      read(connection, handle, isHangup: connection.pointee.flags.contains(.hungUp), handler)
+    }
+    reading.removeAll(keepingCapacity: true)
+  }
+
+  /// Lists a connection to be read in the next round. One that is not watched for reading need not be: it is told of
+  /// what there is when it is watched again.
+  private func leaveUnread(_ connection: UnsafeMutablePointer<Connection>, _ handle: ConnectionHandle) {
+    guard connection.pointee.interest.contains(.edge), connection.pointee.phase == .open,
+      connection.pointee.flags.isDisjoint(with: [.unread, .paused, .throttled, .peerFinished])
+    else { return }
+    connection.pointee.flags.insert(.unread)
+    unread.append(handle)
+  }
+
   /// Reads once, at most `readChunkBytes`, and shows what there is.
   func read(
     _ connection: UnsafeMutablePointer<Connection>, _ handle: ConnectionHandle, isHangup: Bool,
@@ -58,7 +83,7 @@ extension Reactor {
   ) {
     guard connection.pointee.mayRead else {
       if isHangup { readAfterHangup(connection, handle) }
-      return
+      return leaveUnread(connection, handle)
     }
     let kept = connection.pointee.input.count
     let room = min(scratch.count, limits.maxReadBufferBytes - kept)
@@ -69,6 +94,7 @@ extension Reactor {
     let target = isDirect ? connection.pointee.input.reserve(room, from: pool) : scratch.baseAddress
     let count = receive(connection, target, room)
     if count > 0 {
+      if count == room || connection.pointee.flags.contains(.ended) { leaveUnread(connection, handle) }
       statistics.received(count, isUnix: connection.pointee.isUnix)
       connection.pointee.flags.insert(.hasReceived)
       connection.pointee.lastActivity = currentTime
@@ -93,8 +119,9 @@ extension Reactor {
     _ connection: UnsafeMutablePointer<Connection>, _ target: UnsafeMutableRawPointer?, _ room: Int
   ) -> Int {
     let start = sampleRead ? MonotonicTime.now() : currentTime
+    let descriptor = connection.pointee.descriptor.rawValue
     var count: Int
-    repeat { count = recv(connection.pointee.descriptor.rawValue, target, room, 0) } while count < 0 && errno == EINTR
+    repeat { count = martlet_receive(descriptor, target, room) } while count < 0 && errno == EINTR
     if sampleRead {
       let error = errno
       sampleRead = false

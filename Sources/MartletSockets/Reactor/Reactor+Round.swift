@@ -14,8 +14,10 @@ extension Reactor: RoundDelegate {
     rounds &+= 1
     sampleRead = rounds % Self.sampledRounds == 0
     sampleWrite = sampleRead
+    if spin > 0, !events.isEmpty || !resumed.isEmpty || !unread.isEmpty || mailbox.hasItems { lastEvent = start }
 
     showKeptBytes(handler)
+    readOn(handler)
     for event in events { serve(event, handler) }
     serveMailbox(handler)
     fireTimers(handler)
@@ -32,12 +34,14 @@ extension Reactor: RoundDelegate {
       wheel.schedule(at: currentTime.advanced(byNanoseconds: Self.trimNanoseconds), .buffers)
     }
     let now = MonotonicTime.now()
-    statistics.recordRound(from: start, to: now)
+    // A round that only looked and found nothing is part of the wait.
+    if spin == 0 || lastEvent == start { statistics.recordRound(from: start, to: now) }
     return nextWait(isWorkLeft, now)
   }
 
   private func nextWait(_ isWorkLeft: Bool, _ now: MonotonicTime) -> PollWait {
-    if isWorkLeft || !resumed.isEmpty || mailbox.hasItems { return .none }
+    if isWorkLeft || !resumed.isEmpty || !unread.isEmpty || mailbox.hasItems { return .none }
+    if spin > 0, now.nanoseconds(since: lastEvent) < spin { return .none }
     guard let next = wheel.nextAdvance else { return .forever }
     let wait = next.nanoseconds(since: now)
     return wait == 0 ? .none : .nanoseconds(wait)
@@ -58,7 +62,11 @@ extension Reactor: RoundDelegate {
     case .open:
       if event.readiness.contains(.writable) { touch(connection, handle) }
       if !event.readiness.isDisjoint(with: [.readable, .hangup]) {
-        read(connection, handle, isHangup: event.readiness.contains(.hangup), handler)
+        if event.readiness.contains(.finished) { connection.pointee.flags.insert(.ended) }
+        let isHangup = event.readiness.contains(.hangup)
+        if isHangup, poller.hasEdges { connection.pointee.flags.formUnion([.ended, .hungUp]) }
+        // Listed again in this round already: it has had its share.
+        if !connection.pointee.flags.contains(.unread) { read(connection, handle, isHangup: isHangup, handler) }
       }
     case .draining:
       touch(connection, handle)
@@ -120,6 +128,7 @@ extension Reactor: RoundDelegate {
     }
     touched.removeAll()
     resumed.removeAll()
+    unread.removeAll()
     self.handler = nil
   }
 }

@@ -72,7 +72,8 @@ extension Reactor {
     var interest: PollInterest = []
     switch connection.pointee.phase {
     case .connecting: interest = .write
-    case .open where connection.pointee.flags.isDisjoint(with: [.paused, .throttled, .peerFinished]): interest = .read
+    case .open where connection.pointee.flags.isDisjoint(with: [.paused, .throttled, .peerFinished]):
+      interest = readInterest
     case .lingering: interest = .read
     case .open, .draining, .ending: break
     }

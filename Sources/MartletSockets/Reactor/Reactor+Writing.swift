@@ -36,6 +36,23 @@ extension Reactor {
     touch(pointer, connection)
   }
 
+  /// `reserve` and `commit` in one: `bytes` more at the end of the output, which the caller fills before it does anything
+  /// else. Nil as `reserve`.
+  public func extend(_ connection: ConnectionHandle, by bytes: Int) -> UnsafeMutableRawPointer? {
+    assertOnThread()
+    // Most answers find room in a buffer that is already there: nothing to grow, so no bound to ask.
+    if let pointer = slab[connection], pointer.pointee.isAlive, !pointer.pointee.output.isEmpty,
+      pointer.pointee.flags.contains(.touched),
+      pointer.pointee.output.count + bytes <= limits.maxWriteBufferBytes,
+      let target = pointer.pointee.output.extend(by: bytes)
+    {
+      return target
+    }
+    guard let target = reserve(connection, bytes) else { return nil }
+    commit(connection, bytes)
+    return target
+  }
+
   /// Committed bytes that are not sent yet; 0 when the connection is gone.
   public func unsentBytes(_ connection: ConnectionHandle) -> Int {
     assertOnThread()
@@ -69,7 +86,7 @@ extension Reactor {
     let descriptor = connection.pointee.descriptor.rawValue
     var count: Int
     repeat {
-      count = send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+      count = martlet_send(descriptor, bytes.baseAddress, bytes.count)
     } while count < 0 && errno == EINTR
     let error = errno
     if sampleWrite {

@@ -21,12 +21,18 @@ public final class Reactor: @unchecked Sendable {
   public let statistics: SocketStatistics
 
   let poller: any Poller
+  /// How an open connection is watched.
+  let readInterest: PollInterest
   let mailbox: Mailbox
   let lifecycle = Atomic<Lifecycle>(.made)
   let stopRequested = Atomic<Bool>(false)
   let openConnections = Atomic<Int>(0)
 
   let timeouts: Timeouts
+  /// Nanoseconds of `limits.spin`.
+  let spin: UInt64
+  /// When something last happened; followed only where the reactor spins.
+  var lastEvent = MonotonicTime(nanoseconds: 0)
   let slab: ConnectionSlab
   let pool = BufferPool()
   /// Where a socket is read when nothing is kept of its connection; shared, because it is empty between two sockets.
@@ -42,6 +48,9 @@ public final class Reactor: @unchecked Sendable {
   /// Connections whose kept bytes the next round shows again; each once, by its flag.
   var resumed: [ConnectionHandle] = []
   var resuming: [ConnectionHandle] = []
+  /// Connections to read in the next round whatever the poller tells; each once, by its flag.
+  var unread: [ConnectionHandle] = []
+  var reading: [ConnectionHandle] = []
   /// Accepting sockets by their number; a number is never used twice.
   var acceptors: [Int: Acceptor] = [:]
   var isEnding = false
@@ -60,15 +69,20 @@ public final class Reactor: @unchecked Sendable {
     self.index = index
     self.limits = limits
     self.statistics = statistics
-    self.poller = poller.make()
+    let poller = poller.make()
+    self.poller = poller
+    readInterest = poller.hasEdges ? [.read, .edge] : .read
     mailbox = Mailbox(capacity: limits.mailboxCapacity)
     timeouts = Timeouts(limits)
+    spin = limits.spin.wholeNanoseconds
     slab = ConnectionSlab(capacity: limits.maxConnections)
     scratch = .allocate(byteCount: max(1, limits.readChunkBytes), alignment: 64)
     wheel = TimerWheel(now: currentTime)
     touched.reserveCapacity(256)
     resumed.reserveCapacity(256)
     resuming.reserveCapacity(256)
+    unread.reserveCapacity(256)
+    reading.reserveCapacity(256)
     dueTimers.reserveCapacity(256)
   }
 
