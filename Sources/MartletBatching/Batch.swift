@@ -1,6 +1,7 @@
 import MartletCore
 
 /// A call whose rows lie in a batch.
+@frozen
 public struct BatchedCall: Sendable {
   public enum Outcome: UInt8, Sendable {
     case waiting
@@ -21,6 +22,7 @@ public struct BatchedCall: Sendable {
   public var deadline: MonotonicTime
   public internal(set) var outcome = Outcome.waiting
 
+  @inlinable
   public init(
     id: CallID, consumer: UInt8, context: UInt32, firstRow: Int, rows: Int, arrived: MonotonicTime,
     deadline: MonotonicTime
@@ -42,7 +44,7 @@ public struct BatchedCall: Sendable {
 public final class Batch: @unchecked Sendable {
   public let lane: Lane
   public let tile: Tile
-  public internal(set) var calls: [BatchedCall] = []
+  public internal(set) var calls = CallList(capacity: 64)
   /// Why single calls failed; rare, so apart from the calls.
   var failures: [(call: Int, status: Status)] = []
   /// Rows to score, without those of calls that expired or went away; in parts of at most the largest batch.
@@ -63,10 +65,10 @@ public final class Batch: @unchecked Sendable {
   init(lane: Lane, capacity: Int) {
     self.lane = lane
     tile = Tile(plan: lane.plan, capacity: capacity)
-    calls.reserveCapacity(64)
   }
 
   deinit {
+    calls.deallocate()
     budget?.giveBack(chargedBytes)
   }
 
@@ -104,8 +106,8 @@ public final class Batch: @unchecked Sendable {
   var isDone: Bool { isPlanned && nextPart == parts.count }
 
   func reset() {
-    calls.removeAll(keepingCapacity: true)
-    failures.removeAll()
+    calls.removeAll()
+    if !failures.isEmpty { failures.removeAll() }
     parts.removeAll(keepingCapacity: true)
     nextPart = 0
     isPlanned = false
@@ -139,7 +141,7 @@ public final class Batch: @unchecked Sendable {
         start = stop
       }
     }
-    for index in calls.indices {
+    for index in 0..<calls.count {
       let call = calls[index]
       if call.outcome == .waiting, call.deadline <= now { calls[index].outcome = .expired }
       guard calls[index].outcome == .waiting, call.rows > 0 else { continue }
@@ -194,7 +196,7 @@ public final class Batch: @unchecked Sendable {
 
   private func finish() {
     settleCharge()
-    for index in calls.indices where calls[index].outcome == .waiting { calls[index].outcome = .scored }
+    for index in 0..<calls.count where calls[index].outcome == .waiting { calls[index].outcome = .scored }
   }
 
   func cancel(_ id: CallID) -> Bool {

@@ -5,6 +5,15 @@ public protocol BatchConsumer: AnyObject {
   /// The rows of `batch.calls[call]` are scored, or `batch.status(ofCall: call)` says why not. The batch is lent
   /// until this returns.
   func completed(call: Int, of batch: Batch)
+
+  /// The same for calls that follow each other in a batch, so that what they share is looked up once.
+  func completed(calls: Range<Int>, of batch: Batch)
+}
+
+extension BatchConsumer {
+  public func completed(calls: Range<Int>, of batch: Batch) {
+    for call in calls { completed(call: call, of: batch) }
+  }
 }
 
 /// Room for a call's rows in a batch: rows `firstRow...` of the tile are the caller's to fill before `commit`.
@@ -46,6 +55,8 @@ public final class Batcher {
   private var consumers: [any BatchConsumer] = []
   private var active: [Lane] = []
   private var firstOfRound = 0
+  private static let sampledBatches: UInt64 = 16
+  private var completed: UInt64 = 0
   /// Batches that went to a scorer and have not come back.
   private var away: [Batch] = []
 
@@ -76,12 +87,9 @@ public final class Batcher {
   public func reserve(
     _ lane: Lane, rows: Int, textBytes: Int = 0, now: MonotonicTime
   ) throws(Status) -> Reservation {
-    guard lane.queuedRows + rows <= lane.limits.maximumQueuedRows else {
-      statistics.refusedQueueFull.add()
-      throw Status(
-        .resourceExhausted,
-        "rows: \(rows) more while \(lane.queuedRows) wait; at most \(lane.limits.maximumQueuedRows) may wait")
-    }
+    guard lane.queuedRows + rows <= lane.limits.maximumQueuedRows else { throw refuseFull(lane, rows) }
+    // Texts are charged call by call.
+    if !lane.hasTexts, let room = lane.roomInOpen(rows) { return room }
     if let open = lane.open, open.rows + rows > lane.limits.maximumRows, open.rows > 0 { close(lane) }
     let batch: Batch
     if let open = lane.open {
@@ -110,6 +118,13 @@ public final class Batcher {
       batch: batch, tile: batch.tile, firstRow: first, rows: rows, texts: batch.tile.texts.position)
   }
 
+  private func refuseFull(_ lane: Lane, _ rows: Int) -> Status {
+    statistics.refusedQueueFull.add()
+    return Status(
+      .resourceExhausted,
+      "rows: \(rows) more while \(lane.queuedRows) wait; at most \(lane.limits.maximumQueuedRows) may wait")
+  }
+
   /// Takes the last reservation back, its texts with it.
   public func abandon(_ reservation: Reservation) {
     reservation.tile.rows = reservation.firstRow
@@ -126,12 +141,14 @@ public final class Batcher {
 
   /// Makes a filled reservation part of its batch.
   public func commit(_ reservation: Reservation, _ call: BatchedCall) {
-    let lane = reservation.batch.lane
-    if lane.hasTexts { reservation.batch.settleCharge() }
-    reservation.batch.calls.append(call)
-    lane.queuedRows += call.rows
-    lane.statistics.queuedRows.set(UInt64(lane.queuedRows))
-    lane.statistics.callsInFlight.set(lane.statistics.callsInFlight.value + 1)
+    Unmanaged.passUnretained(reservation.batch)._withUnsafeGuaranteedRef { batch in
+      batch.calls.append(call)
+      Unmanaged.passUnretained(batch.lane)._withUnsafeGuaranteedRef { lane in
+        if lane.hasTexts { batch.settleCharge() }
+        lane.queuedRows += call.rows
+        lane.queuedCalls += 1
+      }
+    }
   }
 
   /// Whether a call's rows, which waited, will not be scored; it is still completed, as cancelled.
@@ -161,6 +178,7 @@ public final class Batcher {
     var isWorkLeft = false
     var nextDue = MonotonicTime.distantFuture
     firstOfRound = (firstOfRound + 1) % active.count
+    for lane in active { lane.showQueue() }
     for step in 0..<active.count {
       let lane = active[(firstOfRound + step) % active.count]
       guard let batch = lane.open, batch.rows > 0 || !batch.calls.isEmpty else { continue }
@@ -182,7 +200,7 @@ public final class Batcher {
       } else {
         lane.open = nil
         spent += score(batch, limit: .max, at: &clock)
-        complete(batch)
+        complete(batch, now: clock)
       }
     }
     if workOffBacklogs(&clock, &spent) { isWorkLeft = true }
@@ -220,7 +238,7 @@ public final class Batcher {
         spent += score(batch, limit: rows, at: &clock)
         if batch.isDone {
           lane.backlog.removeFirst()
-          complete(batch)
+          complete(batch, now: clock)
         }
       }
       if !lane.backlog.isEmpty { isWorkLeft = true }
@@ -268,22 +286,34 @@ public final class Batcher {
     complete(batch)
   }
 
-  private func complete(_ batch: Batch) {
+  /// - Parameter now: the time, which was read when the last row was scored; read anew without it.
+  private func complete(_ batch: Batch, now: MonotonicTime? = nil) {
     let lane = batch.lane
     lane.statistics.rows.add(UInt64(batch.scoredRows))
     statistics.score.observe(batch.scoringNanoseconds)
-    let began = MonotonicTime.now()
+    let began = now ?? .now()
     batch.scoringEnded = began
-    for index in 0..<batch.calls.count {
-      let call = batch.calls[index]
-      statistics.queue.observe(batch.scoringBegan.nanoseconds(since: call.arrived))
-      if call.outcome == .expired { statistics.refusedDeadline.add() }
-      lane.queuedRows -= call.rows
-      consumers[Int(call.consumer)].completed(call: index, of: batch)
+    let queue = Unmanaged.passUnretained(statistics.queue)
+    let count = batch.calls.count
+    for index in 0..<count {
+      let waited = batch.scoringBegan.nanoseconds(since: batch.calls[index].arrived)
+      queue._withUnsafeGuaranteedRef { $0.observe(waited) }
+      if batch.calls[index].outcome == .expired { statistics.refusedDeadline.add() }
+      lane.queuedRows -= batch.calls[index].rows
     }
-    statistics.encode.observe(MonotonicTime.now().nanoseconds(since: began))
-    lane.statistics.queuedRows.set(UInt64(lane.queuedRows))
-    lane.statistics.callsInFlight.set(lane.statistics.callsInFlight.value - UInt64(batch.calls.count))
+    lane.queuedCalls -= count
+    var first = 0
+    while first < count {
+      let consumer = batch.calls[first].consumer
+      var end = first + 1
+      while end < count, batch.calls[end].consumer == consumer { end += 1 }
+      consumers[Int(consumer)].completed(calls: first..<end, of: batch)
+      first = end
+    }
+    // One batch in so many is timed: another look at the clock each time would be seen.
+    completed &+= 1
+    if completed % Self.sampledBatches == 1 { statistics.encode.observe(MonotonicTime.now().nanoseconds(since: began)) }
+    lane.showQueue()
     lane.giveBack(batch)
   }
 }
@@ -292,6 +322,7 @@ public final class Batcher {
 public final class BatcherStatistics: MetricSource {
   public let queue = BucketHistogram.durations()
   public let score = BucketHistogram.durations()
+  /// How long the answers of one batch took to write, one of several batches sampled.
   public let encode = BucketHistogram.durations()
   public let refusedQueueFull = Counter()
   public let refusedMemory = Counter()

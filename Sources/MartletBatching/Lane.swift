@@ -23,6 +23,8 @@ public final class Lane {
   var scoring = 0
   /// Rows that were taken in and not answered yet.
   var queuedRows = 0
+  /// The same in calls.
+  var queuedCalls = 0
   var isActive = false
 
   private static let keptBatches = 4
@@ -41,6 +43,27 @@ public final class Lane {
     scratch = plan.makeScratch()
     hasTexts = plan.signature.inputs.contains { $0.type == .text }
     statistics.queueLimitRows.set(UInt64(limits.maximumQueuedRows))
+  }
+
+  /// Room for `rows` rows in the open batch, when it is there already and large enough: nothing to be decided.
+  @inline(__always)
+  func roomInOpen(_ rows: Int) -> Reservation? {
+    guard isActive, let open = open.map(Unmanaged.passUnretained) else { return nil }
+    return open._withUnsafeGuaranteedRef { batch -> Reservation? in
+      let tile = Unmanaged.passUnretained(batch.tile)
+      return tile._withUnsafeGuaranteedRef { tile -> Reservation? in
+        let first = tile.rows
+        guard first + rows <= tile.capacity, first + rows <= limits.maximumRows else { return nil }
+        tile.rows = first + rows
+        return Reservation(batch: batch, tile: tile, firstRow: first, rows: rows, texts: tile.texts.position)
+      }
+    }
+  }
+
+  /// Shows scrapes what waits.
+  func showQueue() {
+    statistics.queuedRows.set(UInt64(queuedRows))
+    statistics.callsInFlight.set(UInt64(queuedCalls))
   }
 
   func rent() -> Batch {

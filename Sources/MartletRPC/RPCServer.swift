@@ -12,7 +12,8 @@ public final class RPCServer: ReactorHandler, Responder {
   private struct Connection {
     var generation: UInt32 = 0
     var isLocal = false
-    var peer: PeerInfo?
+    /// The peer has sent its last byte: the connection ends with its last answer.
+    var isHalfClosed = false
     var spoken: SniffedProtocol?
     var ttrpc = TTRPCServerConnection()
     var callsInFlight = 0
@@ -20,22 +21,34 @@ public final class RPCServer: ReactorHandler, Responder {
     var route = -1
     var callsInRound = 0
     var round: UInt64 = 0
-    /// The peer has sent its last byte: the connection ends with its last answer.
-    var isHalfClosed = false
   }
+
+  /// One read in this many has its decoding timed: two looks at the clock each time would be seen.
+  private static let sampledReads = 16
 
   /// A connection that was refused and why; called on the reactor's thread.
   public var refusedConnection: (PeerInfo, String) -> Void = { _, _ in }
   public private(set) var statistics: RPCStatistics
+  /// As in `statistics`.
+  private var succeeded: UnsafeMutablePointer<Unmanaged<BucketHistogram>>
 
   private let reactor: Reactor
+  private let reactorIndex: UInt16
   private let limits: RPCLimits
   private let arena: MessageArena
   private var services: [any Service] = []
   private var router = Router([])
   private var workers: [any RoundWorker] = []
-  private var connections: [Connection] = []
+  /// For each service its caller, kept by `callers`.
+  private var called: UnsafeMutablePointer<Unmanaged<ServiceCaller>> = .allocate(capacity: 1)
+  private var callers: [ServiceCaller] = []
+  /// By slot, in memory of its own: every call looks at its connection several times.
+  private var connections: UnsafeMutablePointer<Connection>
+  private var connectionCount = 64
+  /// By slot; apart, since only refusals need them.
+  private var peers: [PeerInfo?]
   private var calls = CallTable()
+  private var reads = 0
   private var round: UInt64 = 1
   private var isDraining = false
   private let requestDescriptor: UnsafePointer<ProtobufCMessageDescriptor>
@@ -43,12 +56,23 @@ public final class RPCServer: ReactorHandler, Responder {
   /// - Parameter arena: where the envelopes of calls are unpacked; services unpack their messages there as well.
   public init(reactor: Reactor, limits: RPCLimits, arena: MessageArena) {
     self.reactor = reactor
+    reactorIndex = UInt16(truncatingIfNeeded: reactor.index)
     self.limits = limits
     self.arena = arena
-    statistics = RPCStatistics([])
+    let statistics = RPCStatistics([])
+    self.statistics = statistics
+    succeeded = statistics.succeeded
+    connections = .allocate(capacity: connectionCount)
+    connections.initialize(repeating: Connection(), count: connectionCount)
+    peers = Array(repeating: nil, count: connectionCount)
     var message = Ttrpc__Request()
     ttrpc__request__init(&message)
     requestDescriptor = message.base.descriptor
+  }
+
+  deinit {
+    connections.deallocate()
+    called.deallocate()
   }
 
   /// Sets what is served; once, before the reactor starts.
@@ -57,6 +81,11 @@ public final class RPCServer: ReactorHandler, Responder {
     self.workers = workers
     router = Router(services)
     statistics = RPCStatistics(services)
+    succeeded = statistics.succeeded
+    callers = services.map { ServiceCaller.make($0) }
+    called.deallocate()
+    called = .allocate(capacity: max(1, callers.count))
+    for (index, caller) in callers.enumerated() { (called + index).initialize(to: .passUnretained(caller)) }
   }
 
   /// From here on every new call is refused with UNAVAILABLE; those in flight are answered.
@@ -69,25 +98,36 @@ public final class RPCServer: ReactorHandler, Responder {
 
   public func opened(_ handle: ConnectionHandle, peer: PeerInfo) {
     let slot = Int(handle.slot)
-    while connections.count <= slot { connections.append(Connection()) }
+    if slot >= connectionCount { makeRoom(forSlot: slot) }
     var connection = Connection()
     connection.generation = handle.generation
     connection.isLocal = peer.isLocal
-    connection.peer = peer
     connection.ttrpc = TTRPCServerConnection(maximumDataBytes: limits.frameBytes)
     connections[slot] = connection
+    peers[slot] = peer
+  }
+
+  private func makeRoom(forSlot slot: Int) {
+    let count = max(slot + 1, 2 * connectionCount)
+    let larger = UnsafeMutablePointer<Connection>.allocate(capacity: count)
+    larger.moveInitialize(from: connections, count: connectionCount)
+    (larger + connectionCount).initialize(repeating: Connection(), count: count - connectionCount)
+    connections.deallocate()
+    connections = larger
+    peers += Array(repeating: nil, count: count - connectionCount)
+    connectionCount = count
   }
 
   public func closed(_ handle: ConnectionHandle, reason: CloseReason) {
     let slot = Int(handle.slot)
-    guard slot < connections.count, connections[slot].generation == handle.generation else { return }
+    guard slot < connectionCount, connections[slot].generation == handle.generation else { return }
     if connections[slot].callsInFlight > 0 {
       for call in calls.calls(connection: handle.slot, generation: handle.generation) {
         services[Int(call.service)].cancel(call.id)
         end(call.id, .cancelled, .now())
       }
     }
-    connections[slot].peer = nil
+    peers[slot] = nil
   }
 
   public func peerFinished(_ handle: ConnectionHandle) {
@@ -110,68 +150,114 @@ public final class RPCServer: ReactorHandler, Responder {
   // MARK: Bytes in
 
   public func received(_ handle: ConnectionHandle, bytes: UnsafeRawBufferPointer) -> Int {
-    let slot = Int(handle.slot)
-    if connections[slot].spoken == nil {
+    let connection = connections + Int(handle.slot)
+    if connection.pointee.spoken == nil {
       guard let spoken = Sniffer.sniff(bytes) else { return 0 }
-      connections[slot].spoken = spoken
+      connection.pointee.spoken = spoken
       guard spoken == .ttrpc else {
         refuse(handle, "\(spoken.name): only ttrpc is served here")
         return bytes.count
       }
     }
-    let began = MonotonicTime.now()
-    defer { statistics.decode.observe(MonotonicTime.now().nanoseconds(since: began)) }
-    if connections[slot].round != round {
-      connections[slot].round = round
-      connections[slot].callsInRound = 0
+    if connection.pointee.round != round {
+      connection.pointee.round = round
+      connection.pointee.callsInRound = 0
     }
+    // The first of all is sampled, so that a server with few calls has a figure as well.
+    let isSampled = reads == 0
+    reads = isSampled ? Self.sampledReads : reads - 1
+    guard isSampled else { return decode(handle, connection, bytes) }
+    let began = MonotonicTime.now()
+    let consumed = decode(handle, connection, bytes)
+    statistics.decode.observe(MonotonicTime.now().nanoseconds(since: began))
+    return consumed
+  }
+
+  private func decode(
+    _ handle: ConnectionHandle, _ connection: UnsafeMutablePointer<Connection>, _ bytes: UnsafeRawBufferPointer
+  ) -> Int {
+    guard let start = bytes.baseAddress else { return 0 }
     var consumed = 0
-    while true {
-      if connections[slot].callsInRound >= limits.callsPerConnectionAndRound {
+    repeat {
+      // Most reads end with a whole frame.
+      if consumed == bytes.count { return consumed }
+      guard connection.pointee.callsInRound < limits.callsPerConnectionAndRound else {
         reactor.resumeParsing(handle)
         return consumed
       }
-      let (event, count) = connections[slot].ttrpc.next(UnsafeRawBufferPointer(rebasing: bytes[consumed...]))
-      consumed += count
-      switch event {
-      case .needMore: return consumed
-      case .skipped: break
-      case .request(let stream, let dataBytes):
-        connections[slot].callsInRound += 1
-        let data = UnsafeRawBufferPointer(rebasing: bytes[(consumed - dataBytes)..<consumed])
-        begin(handle, stream, data)
-      case .refused(let stream, let status):
-        connections[slot].callsInRound += 1
-        if status.code == .resourceExhausted { statistics.refusedFrame.add() }
-        statistics.recordUnknown(code: status.code, nanoseconds: 0)
-        write(handle, TTRPCResponse.failure(stream: stream, status))
-      case .broken(let reason):
-        refuse(handle, reason)
-        return bytes.count
+      let rest = UnsafeRawBufferPointer(start: start + consumed, count: bytes.count - consumed)
+      if let (stream, dataBytes) = connection.pointee.ttrpc.nextRequest(rest) {
+        consumed += TTRPCFrame.headerBytes + dataBytes
+        connection.pointee.callsInRound += 1
+        begin(
+          handle, connection, stream,
+          UnsafeRawBufferPointer(start: rest.baseAddress.unsafelyUnwrapped + TTRPCFrame.headerBytes, count: dataBytes))
+      } else {
+        guard let more = decodeUnusual(handle, connection, rest) else { return consumed }
+        consumed += more
       }
-      guard reactor.isAlive(handle) else { return bytes.count }
+    } while reactor.isAlive(handle)
+    return bytes.count
+  }
+
+  /// What is not a whole request: nothing yet, or something to be refused or passed over.
+  ///
+  /// - Returns: how many bytes that took; nil when more have to come.
+  private func decodeUnusual(
+    _ handle: ConnectionHandle, _ connection: UnsafeMutablePointer<Connection>, _ bytes: UnsafeRawBufferPointer
+  ) -> Int? {
+    let (event, consumed) = connection.pointee.ttrpc.next(bytes)
+    switch event {
+    case .needMore: return nil
+    case .skipped: break
+    case .request(let stream, let dataBytes):
+      connection.pointee.callsInRound += 1
+      begin(handle, connection, stream, UnsafeRawBufferPointer(rebasing: bytes[(consumed - dataBytes)..<consumed]))
+    case .refused(let stream, let status):
+      connection.pointee.callsInRound += 1
+      if status.code == .resourceExhausted { statistics.refusedFrame.add() }
+      statistics.recordUnknown(code: status.code, nanoseconds: 0)
+      write(handle, TTRPCResponse.failure(stream: stream, status))
+    case .broken(let reason): refuse(handle, reason)
     }
+    return consumed
   }
 
   private func refuse(_ handle: ConnectionHandle, _ reason: String) {
-    if let peer = connections[Int(handle.slot)].peer { refusedConnection(peer, reason) }
+    if let peer = peers[Int(handle.slot)] { refusedConnection(peer, reason) }
     reactor.close(handle, reason: .protocolError, afterFlush: true)
   }
 
   // MARK: Calls
 
-  private func begin(_ handle: ConnectionHandle, _ stream: UInt32, _ data: UnsafeRawBufferPointer) {
+  @inline(__always)
+  private func begin(
+    _ handle: ConnectionHandle, _ connection: UnsafeMutablePointer<Connection>, _ stream: UInt32,
+    _ data: UnsafeRawBufferPointer
+  ) {
     arena.reset()
+    if let (route, bytes) = router.route(ofRequest: data, guess: connection.pointee.route),
+      let plain = TTRPCRequest(
+        plainBehindNames: UnsafeRawBufferPointer(
+          start: data.baseAddress.unsafelyUnwrapped + bytes, count: data.count - bytes))
+    {
+      return begin(handle, connection, stream, route, timeout: plain.timeoutNanoseconds, plain.payload)
+    }
+    guard let plain = TTRPCRequest(plain: data),
+      let route = router.route(service: plain.service, method: plain.method, guess: connection.pointee.route)
+    else { return beginUnusual(handle, connection, stream, data) }
+    connection.pointee.route = route.entry
+    begin(handle, connection, stream, route, timeout: plain.timeoutNanoseconds, plain.payload)
+  }
+
+  /// An envelope that protobuf-c is to judge, or names that are not served.
+  private func beginUnusual(
+    _ handle: ConnectionHandle, _ connection: UnsafeMutablePointer<Connection>, _ stream: UInt32,
+    _ data: UnsafeRawBufferPointer
+  ) {
     func refuse(_ code: StatusCode, _ message: String) {
       statistics.recordUnknown(code: code, nanoseconds: 0)
       write(handle, TTRPCResponse.failure(stream: stream, Status(code, message)))
-    }
-    if let plain = TTRPCRequest(plain: data),
-      let route = router.route(
-        service: plain.service, method: plain.method, guess: connections[Int(handle.slot)].route)
-    {
-      connections[Int(handle.slot)].route = route.entry
-      return begin(handle, stream, route, timeout: plain.timeoutNanoseconds, plain.payload)
     }
     switch MessageGuard.check(data, requestDescriptor) {
     case .fine: break
@@ -197,48 +283,50 @@ public final class RPCServer: ReactorHandler, Responder {
           ? "method \(Self.quoted(method)) of \(name) is not served" : "service \(name) is not served")
     }
     let payload = UnsafeRawBufferPointer(start: request.pointee.payload.data, count: request.pointee.payload.len)
-    begin(handle, stream, route, timeout: request.pointee.timeout_nano, payload)
+    begin(handle, connection, stream, route, timeout: request.pointee.timeout_nano, payload)
   }
 
   private func begin(
-    _ handle: ConnectionHandle, _ stream: UInt32, _ route: Router.Route, timeout: Int64,
-    _ payload: UnsafeRawBufferPointer
+    _ handle: ConnectionHandle, _ connection: UnsafeMutablePointer<Connection>, _ stream: UInt32,
+    _ route: Router.Route, timeout: Int64, _ payload: UnsafeRawBufferPointer
   ) {
+    guard !isDraining, timeout >= 0, connection.pointee.callsInFlight < limits.callsPerConnection,
+      calls.count < limits.calls
+    else { return refuseCall(handle, connection, stream, route, timeout: timeout) }
     let now = reactor.now
-    let slot = Int(handle.slot)
-    let refusal: Status?
+    let deadline = timeout > 0 ? now.advanced(byNanoseconds: UInt64(timeout)) : .distantFuture
+    let unnumbered = CallID(
+      reactor: reactorIndex, connection: handle.slot, generation: handle.generation, stream: stream, entry: 0)
+    let id = calls.insert(unnumbered, service: route.service, route: route.entry, received: now)
+    connection.pointee.callsInFlight += 1
+    let head = CallHead(
+      id: id, method: route.method, received: now, deadline: deadline, isLocal: connection.pointee.isLocal)
+    let refusal = called[route.service]._withUnsafeGuaranteedRef { $0.unary(head, payload) }
+    if let refusal { fail(id, refusal) }
+  }
+
+  /// Says why a call is not begun.
+  private func refuseCall(
+    _ handle: ConnectionHandle, _ connection: UnsafeMutablePointer<Connection>, _ stream: UInt32,
+    _ route: Router.Route, timeout: Int64
+  ) {
+    let refusal: Status
     if isDraining {
       statistics.refusedDraining.add()
       refusal = Status(.unavailable, "the server is shutting down")
     } else if timeout < 0 {
       statistics.refusedDeadline.add()
       refusal = Status(.deadlineExceeded, "timeout_nano: \(timeout), the deadline has passed")
-    } else if connections[slot].callsInFlight >= limits.callsPerConnection {
+    } else if connection.pointee.callsInFlight >= limits.callsPerConnection {
       statistics.refusedCalls.add()
       refusal = Status(
         .resourceExhausted, "\(limits.callsPerConnection) calls of this connection wait for their answers already")
-    } else if calls.count >= limits.calls {
+    } else {
       statistics.refusedCalls.add()
       refusal = Status(.resourceExhausted, "\(limits.calls) calls wait for their answers already")
-    } else {
-      refusal = nil
     }
-    if let refusal {
-      statistics.record(service: route.service, method: route.method, code: refusal.code, nanoseconds: 0)
-      return write(handle, TTRPCResponse.failure(stream: stream, refusal))
-    }
-    let deadline = timeout > 0 ? now.advanced(byNanoseconds: UInt64(timeout)) : .distantFuture
-    let unnumbered = CallID(
-      reactor: UInt16(reactor.index), connection: handle.slot, generation: handle.generation, stream: stream, entry: 0)
-    let id = calls.insert(unnumbered, service: route.service, method: route.method, received: now)
-    connections[slot].callsInFlight += 1
-    let head = CallHead(
-      id: id, method: route.method, received: now, deadline: deadline, isLocal: connections[slot].isLocal)
-    do throws(Status) {
-      try services[route.service].unary(head, payload)
-    } catch {
-      fail(id, error)
-    }
+    statistics.record(route: route.entry, code: refusal.code, nanoseconds: 0)
+    write(handle, TTRPCResponse.failure(stream: stream, refusal))
   }
 
   private static func bytes(_ text: UnsafePointer<CChar>?) -> UnsafeRawBufferPointer {
@@ -259,22 +347,28 @@ public final class RPCServer: ReactorHandler, Responder {
   public func message(_ call: CallID, bytes: Int) -> UnsafeMutableRawPointer? {
     guard calls.contains(call) else { return nil }
     let head = TTRPCResponse.headBytes(payloadBytes: bytes)
-    let handle = ConnectionHandle(slot: call.connection, generation: call.generation)
     guard head + bytes - TTRPCFrame.headerBytes <= TTRPCFrame.maximumDataBytes else {
-      fail(
-        call,
-        Status(
-          .resourceExhausted,
-          "the answer has \(bytes) bytes, a frame at most \(TTRPCFrame.maximumDataBytes); ask for fewer rows"))
+      failTooLong(call, bytes)
       return nil
     }
-    guard let target = reactor.reserve(handle, head + bytes) else { return nil }
+    let handle = ConnectionHandle(slot: call.connection, generation: call.generation)
+    guard let target = reactor.extend(handle, by: head + bytes) else { return nil }
     TTRPCResponse.writeHead(to: target, stream: call.stream, payloadBytes: bytes)
-    reactor.commit(handle, head + bytes)
     return target + head
   }
 
-  public func finish(_ call: CallID, now: MonotonicTime) { end(call, .ok, now) }
+  private func failTooLong(_ call: CallID, _ bytes: Int) {
+    let message =
+      "the answer has \(bytes) bytes, a frame at most \(TTRPCFrame.maximumDataBytes); ask for fewer rows"
+    fail(call, Status(.resourceExhausted, message))
+  }
+
+  public func finish(_ call: CallID, now: MonotonicTime) {
+    guard let entry = calls.remove(call) else { return }
+    let took = now.nanoseconds(since: entry.pointee.received)
+    succeeded[Int(entry.pointee.route)]._withUnsafeGuaranteedRef { $0.observe(took) }
+    leave(call)
+  }
 
   public func fail(_ call: CallID, _ status: Status) {
     guard calls.contains(call) else { return }
@@ -287,14 +381,18 @@ public final class RPCServer: ReactorHandler, Responder {
   ///   in one.
   private func end(_ call: CallID, _ code: StatusCode, _ now: MonotonicTime) {
     guard let entry = calls.remove(call) else { return }
-    let took = now.nanoseconds(since: entry.received)
-    statistics.record(service: Int(entry.service), method: Int(entry.method), code: code, nanoseconds: took)
-    let slot = Int(call.connection)
-    connections[slot].callsInFlight -= 1
-    if connections[slot].isHalfClosed, connections[slot].callsInFlight == 0 {
-      let handle = ConnectionHandle(slot: call.connection, generation: call.generation)
-      reactor.close(handle, reason: .peerClosed, afterFlush: true)
-    }
+    let took = now.nanoseconds(since: entry.pointee.received)
+    statistics.record(route: Int(entry.pointee.route), code: code, nanoseconds: took)
+    leave(call)
+  }
+
+  /// A call of the connection is over.
+  private func leave(_ call: CallID) {
+    let connection = connections + Int(call.connection)
+    connection.pointee.callsInFlight -= 1
+    guard connection.pointee.isHalfClosed, connection.pointee.callsInFlight == 0 else { return }
+    let handle = ConnectionHandle(slot: call.connection, generation: call.generation)
+    reactor.close(handle, reason: .peerClosed, afterFlush: true)
   }
 
   private func write(_ handle: ConnectionHandle, _ frame: [UInt8]) {

@@ -1,4 +1,5 @@
 import MartletCore
+import MartletWire
 
 /// Finds a method by the names that came over the wire: at most one hash over both, no allocation.
 ///
@@ -17,6 +18,8 @@ public final class Router: @unchecked Sendable {
     var hash: UInt64
     var service: UnsafeRawBufferPointer
     var method: UnsafeRawBufferPointer
+    /// Both names as the first fields of a request.
+    var names: UnsafeRawBufferPointer
     var route: Route
   }
 
@@ -33,6 +36,7 @@ public final class Router: @unchecked Sendable {
         made.append(
           Entry(
             hash: Self.hash(serviceName, methodName), service: serviceName, method: methodName,
+            names: Self.encode(service.name, method.name),
             route: Route(service: serviceIndex, method: methodIndex, entry: made.count)))
       }
     }
@@ -56,6 +60,7 @@ public final class Router: @unchecked Sendable {
     for index in 0..<count {
       entries[index].service.deallocate()
       entries[index].method.deallocate()
+      entries[index].names.deallocate()
     }
     entries.deallocate()
     slots.deallocate()
@@ -65,6 +70,28 @@ public final class Router: @unchecked Sendable {
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: name.utf8.count, alignment: 8)
     copy.copyBytes(from: name.utf8)
     return UnsafeRawBufferPointer(copy)
+  }
+
+  private static func encode(_ service: String, _ method: String) -> UnsafeRawBufferPointer {
+    var fields = ProtoBuffer()
+    fields.string(1, service)
+    fields.string(2, method)
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: fields.bytes.count, alignment: 8)
+    copy.copyBytes(from: fields.bytes)
+    return UnsafeRawBufferPointer(copy)
+  }
+
+  /// The route of a request that begins with the names of `guess`, as written by anybody who writes fields in their order,
+  /// and how many bytes those take; nil when the request has to be read.
+  @inline(__always)
+  func route(ofRequest request: UnsafeRawBufferPointer, guess: Int) -> (route: Route, bytes: Int)? {
+    guard guess >= 0, guess < count, let start = request.baseAddress else { return nil }
+    let entry = entries.baseAddress.unsafelyUnwrapped + guess
+    let names = entry.pointee.names
+    guard request.count >= names.count,
+      UnsafeRawBufferPointer(start: start, count: names.count).hasSameBytes(as: names)
+    else { return nil }
+    return (entry.pointee.route, names.count)
   }
 
   /// - Parameter guess: the `entry` of the route that the same caller took last; any number.

@@ -19,6 +19,7 @@ public struct MethodDescriptor: Sendable {
 }
 
 /// What is known of a call before its message is read.
+@frozen
 public struct CallHead: Sendable {
   public var id: CallID
   /// Index into the service's methods.
@@ -29,6 +30,7 @@ public struct CallHead: Sendable {
   /// Whether it came over loopback or a Unix socket.
   public var isLocal: Bool
 
+  @inlinable
   public init(id: CallID, method: Int, received: MonotonicTime, deadline: MonotonicTime, isLocal: Bool) {
     self.id = id
     self.method = method

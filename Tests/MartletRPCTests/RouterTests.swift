@@ -49,16 +49,27 @@ struct RouterTests {
     func id(_ connection: UInt32, _ generation: UInt32, _ stream: UInt32) -> CallID {
       CallID(reactor: 0, connection: connection, generation: generation, stream: stream, entry: 0)
     }
-    let a = table.insert(id(1, 1, 1), service: 0, method: 0, received: time)
-    let b = table.insert(id(1, 1, 3), service: 0, method: 1, received: time)
+    let a = table.insert(id(1, 1, 1), service: 0, route: 0, received: time)
+    let b = table.insert(id(1, 1, 3), service: 0, route: 1, received: time)
     #expect(a.entry != b.entry)
-    #expect(table.calls(connection: 1, generation: 1).count == 2)
-    #expect(table.remove(a)?.id == a)
-    #expect(table.remove(a) == nil)
-    let c = table.insert(id(1, 2, 1), service: 0, method: 0, received: time)
+    let both = table.calls(connection: 1, generation: 1)
+    #expect(both.count == 2)
+    let taken = table.remove(a)?.pointee.id
+    #expect(taken == a)
+    let again = table.remove(a) == nil
+    #expect(again)
+    let c = table.insert(id(1, 2, 1), service: 0, route: 0, received: time)
     #expect(c.entry == a.entry)
-    #expect(!table.contains(a))
-    #expect(table.contains(c))
-    #expect(table.count == 2)
+    let (hasOld, hasNew) = (table.contains(a), table.contains(c))
+    #expect(!hasOld)
+    #expect(hasNew)
+    // More than there is room for at first, all of them found.
+    let many = (0..<1000).map { number in
+      table.insert(id(2, 1, UInt32(2 * number + 1)), service: 0, route: 0, received: time)
+    }
+    let count = table.count
+    #expect(count == 1002)
+    let found = many.filter { table.contains($0) }
+    #expect(found == many)
   }
 }

@@ -177,3 +177,34 @@ extension ProtoBuffer {
     data(field, values.flatMap { withUnsafeBytes(of: $0.bitPattern.littleEndian) { Array($0) } })
   }
 }
+
+/// Numbers only: three floats and an integer in, their sum as three types out. Columns are the floats and the integer.
+final class NumbersPlan: ScoringPlan {
+  let signature = ModelSignature(
+    inputs: [.init(name: "numbers", type: .float32, shape: [3]), .init(name: "n", type: .int64, shape: [1])],
+    outputs: [
+      .init(name: "sum", type: .float64, shape: [], role: .other),
+      .init(name: "short", type: .float32, shape: [2], role: .other),
+      .init(name: "whole", type: .int32, shape: [3], role: .other),
+    ],
+    columns: [
+      .init(name: "a", input: 0, offset: 0, type: .float32, missingAllowed: true),
+      .init(name: "b", input: 0, offset: 1, type: .float32, missingAllowed: true),
+      .init(name: "c", input: 0, offset: 2, type: .float32, missingAllowed: true),
+      .init(name: "long", input: 1, offset: 0, type: .int64, missingAllowed: false),
+    ])
+  let summary = "numbers"
+
+  func makeScratch() -> PlanScratch { PlanScratch() }
+
+  func score(_ tile: Tile, rows: Range<Int>, scratch: PlanScratch) throws(Status) {
+    let numbers = tile.input(0).assumingMemoryBound(to: Float.self)
+    let n = tile.input(1).assumingMemoryBound(to: Int64.self)
+    for row in rows {
+      let sum = Double(numbers[3 * row]) + Double(numbers[3 * row + 1]) + Double(numbers[3 * row + 2]) + Double(n[row])
+      tile.output(0).assumingMemoryBound(to: Double.self)[row] = sum
+      for column in 0..<2 { tile.output(1).assumingMemoryBound(to: Float.self)[2 * row + column] = Float(sum) }
+      for column in 0..<3 { tile.output(2).assumingMemoryBound(to: Int32.self)[3 * row + column] = Int32(row) }
+    }
+  }
+}

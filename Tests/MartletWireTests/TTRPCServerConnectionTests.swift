@@ -96,6 +96,49 @@ struct TTRPCServerConnectionTests {
     }
   }
 
+  @Test("the shortcut for whole requests says what the machine says, and leaves all else to it", arguments: 0..<20)
+  func shortcut(_ seed: Int) {
+    var state = UInt64(seed) &* 0x9e37_79b9_7f4a_7c15 &+ 1
+    func below(_ bound: UInt64) -> UInt64 {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return (state >> 33) % bound
+    }
+    var bytes: [UInt8] = []
+    var stream: UInt32 = 1
+    for _ in 0..<400 {
+      // One in four is out of the usual: an even or old stream, another kind or flag, too long.
+      let isUsual = below(4) > 0
+      let number = isUsual ? stream : UInt32(below(UInt64(stream) + 4))
+      bytes += frame(
+        number, kind: isUsual ? 1 : UInt8(below(5)), flags: isUsual ? UInt8(below(2)) : UInt8(below(9)),
+        data: Array(repeating: 7, count: Int(isUsual ? below(200) : below(260))))
+      stream += UInt32(2 * below(2))
+    }
+    var machine = TTRPCServerConnection(maximumDataBytes: 200)
+    var quick = machine
+    var requests = 0
+    bytes.withUnsafeBytes { all in
+      var position = 0
+      while position < all.count {
+        // Some looks see a part of the bytes only.
+        let seen = below(3) == 0 ? min(all.count - position, Int(below(240))) : all.count - position
+        let rest = UnsafeRawBufferPointer(start: all.baseAddress! + position, count: seen)
+        let (event, consumed) = machine.next(rest)
+        if let (number, dataBytes) = quick.nextRequest(rest) {
+          requests += 1
+          #expect(event == .request(stream: number, dataBytes: dataBytes))
+          #expect(consumed == TTRPCFrame.headerBytes + dataBytes)
+        } else {
+          if case .request = event { #expect(Bool(false), "\(event) was not taken") }
+          let (same, _) = quick.next(rest)
+          #expect(same == event)
+        }
+        position += consumed
+      }
+    }
+    #expect(requests > 50)
+  }
+
   @Test("random bytes never stop the machine from moving on", arguments: 0..<20)
   func garbage(_ seed: Int) {
     var state = UInt64(seed) &* 0x9e37_79b9_7f4a_7c15 &+ 1

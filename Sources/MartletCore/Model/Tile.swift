@@ -110,6 +110,10 @@ public final class Tile: @unchecked Sendable {
   @inlinable
   public func output(_ index: Int) -> UnsafeMutableRawPointer { starts[inputCount + index] }
 
+  /// Where the inputs begin, one behind the other; valid until the tile grows.
+  @inlinable
+  public var inputStarts: UnsafePointer<UnsafeMutableRawPointer> { UnsafePointer(starts) }
+
   /// Where the outputs begin, one behind the other; valid until the tile grows.
   @inlinable
   public var outputStarts: UnsafePointer<UnsafeMutableRawPointer> { UnsafePointer(starts + inputCount) }

@@ -12,6 +12,11 @@ public final class BucketHistogram: Sendable {
   /// for every observation.
   private nonisolated(unsafe) let limits: UnsafeMutablePointer<UInt64>
   private nonisolated(unsafe) let counts: UnsafeMutablePointer<Atomic<UInt64>>
+  private nonisolated(unsafe) let total: UnsafeMutablePointer<Atomic<UInt64>>
+  /// The last value and its bucket, of the thread that writes: calls that were read and answered together took equally
+  /// long.
+  private nonisolated(unsafe) var lastValue: UInt64 = 0
+  private nonisolated(unsafe) var lastBucket: UnsafeMutablePointer<Atomic<UInt64>>
 
   public init(bounds: [UInt64], scale: Double) {
     self.bounds = bounds
@@ -21,6 +26,9 @@ public final class BucketHistogram: Sendable {
     for index in 0..<bounds.count { (limits + index).initialize(to: bounds[index]) }
     (limits + bounds.count).initialize(to: .max)
     for index in 0..<(bounds.count + 2) { (counts + index).initialize(to: Atomic(0)) }
+    total = counts + bounds.count + 1
+    // 0 is in the first one, whatever the bounds are.
+    lastBucket = counts
   }
 
   deinit {
@@ -46,10 +54,14 @@ public final class BucketHistogram: Sendable {
   public func observe(_ value: UInt64) { observe(value, times: 1) }
 
   public func observe(_ value: UInt64, times: UInt64) {
-    var bucket = 0
-    while value > limits[bucket] { bucket += 1 }
-    Self.add(times, to: counts + bucket)
-    Self.add(value &* times, to: counts + bounds.count + 1)
+    if value != lastValue {
+      var bucket = 0
+      while value > limits[bucket] { bucket += 1 }
+      lastValue = value
+      lastBucket = counts + bucket
+    }
+    Self.add(times, to: lastBucket)
+    Self.add(value &* times, to: total)
   }
 
   /// One thread writes, so that a load and a store do.
@@ -61,5 +73,5 @@ public final class BucketHistogram: Sendable {
   /// Count of each bucket, the one without a bound last.
   public var bucketCounts: [UInt64] { (0...bounds.count).map { counts[$0].load(ordering: .relaxed) } }
   /// Sum of all observations, unscaled.
-  public var sum: UInt64 { counts[bounds.count + 1].load(ordering: .relaxed) }
+  public var sum: UInt64 { total.pointee.load(ordering: .relaxed) }
 }

@@ -12,6 +12,8 @@ public final class ReactorModels: MetricSource, @unchecked Sendable {
   private var lanes: [Lane] = []
   /// The lanes as the services read them for every call; rebuilt with `lanes`, which keeps the objects.
   private var served: UnsafeMutablePointer<ServedLane> = .allocate(capacity: 1)
+  /// Counts the catalogues: what points into the lanes is of one of them.
+  private(set) var generation: UInt64 = 0
   private let limits: BatchLimits
   private let statistics = Mutex<[LaneStatistics]>([])
 
@@ -35,6 +37,7 @@ public final class ReactorModels: MetricSource, @unchecked Sendable {
     for lane in old where !lanes.contains(where: { $0 === lane }) { lane.retire() }
     statistics.withLock { $0 = lanes.map(\.statistics) }
     self.catalogue = catalogue
+    generation &+= 1
     served.deallocate()
     served = .allocate(capacity: lanes.count + 1)
     for (index, lane) in lanes.enumerated() { (served + index).initialize(to: ServedLane(lane)) }

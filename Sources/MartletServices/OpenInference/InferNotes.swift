@@ -18,13 +18,24 @@ struct InferNote {
 /// Notes of the calls of one reactor, reused so that a steady load allocates nothing. Confined to its reactor.
 final class InferNotes {
   private static let longestID = 1024
+  /// The notes of the usual calls, which have no id and want every output: one for all with typed contents, one for all
+  /// with raw ones.
+  static let usualTyped: UInt32 = 0
+  static let usualRaw: UInt32 = 1
 
   private var notes: UnsafeMutablePointer<InferNote>
   private var count = 0
   private var capacity = 64
   private var free: [UInt32] = []
 
-  init() { notes = .allocate(capacity: capacity) }
+  init() {
+    notes = .allocate(capacity: capacity)
+    for number in [Self.usualTyped, Self.usualRaw] {
+      make()
+      free.removeLast()
+      notes[Int(number)].isRaw = number == Self.usualRaw
+    }
+  }
 
   deinit {
     for index in 0..<count {
@@ -35,7 +46,29 @@ final class InferNotes {
   }
 
   /// Valid until the note is given back.
-  subscript(index: UInt32) -> InferNote { notes[Int(index)] }
+  ///
+  /// - Parameter outputs: how many the model has.
+  subscript(index: UInt32, outputs outputs: Int) -> InferNote {
+    var note = notes[Int(index)]
+    if index <= Self.usualRaw { note.outputCount = outputs }
+    return note
+  }
+
+  /// The note of a usual call.
+  private func usual(isRaw: Bool, outputs: Int) -> UInt32 {
+    let index = isRaw ? Self.usualRaw : Self.usualTyped
+    let note = notes + Int(index)
+    if note.pointee.outputCount < outputs {
+      if note.pointee.outputCapacity < outputs {
+        note.pointee.outputs.deallocate()
+        note.pointee.outputs = .allocate(capacity: outputs)
+        note.pointee.outputCapacity = outputs
+      }
+      for output in 0..<outputs { (note.pointee.outputs + output).initialize(to: Int32(output)) }
+      note.pointee.outputCount = outputs
+    }
+    return index
+  }
 
   /// Errors: INVALID_ARGUMENT for outputs that the model does not have, UNIMPLEMENTED for what is not served.
   func take(_ request: UnsafePointer<Inference__ModelInferRequest>, _ model: Model) throws(Status) -> UInt32 {
@@ -64,6 +97,7 @@ final class InferNotes {
   /// The same for a plain request; nil when an output is not one of the model's or comes twice, or the id is too long.
   func take(_ request: PlainInfer, _ model: Model, outputs: Int) -> UInt32? {
     guard request.id.count <= Self.longestID else { return nil }
+    if request.id.count == 0, request.outputCount == 0 { return usual(isRaw: request.isRaw, outputs: outputs) }
     let note = next(id: request.id, isRaw: request.isRaw, outputs: outputs)
     for position in 0..<request.outputCount {
       guard let found = model.outputs.find(request.output(position), guess: position), Self.add(found, to: note) else {
@@ -73,7 +107,10 @@ final class InferNotes {
     return taken(note, outputs: outputs)
   }
 
-  func giveBack(_ index: UInt32) { free.append(index) }
+  @inline(__always)
+  func giveBack(_ index: UInt32) {
+    if index > Self.usualRaw { free.append(index) }
+  }
 
   /// The note that will be taken next, filled with what every request has.
   private func next(id: UnsafeRawBufferPointer, isRaw: Bool, outputs: Int) -> UnsafeMutablePointer<InferNote> {

@@ -45,6 +45,13 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
   /// Whether usual requests take the fast path; off only for tests that compare the two.
   @_spi(Comparison) public var readsPlainRequests = true
   private let notes = InferNotes()
+  private let repeated = InferMessages()
+  /// The models that `repeated` points into.
+  private var generation: UInt64 = 0
+  private let responder: any Responder
+  // As in `context`, which keeps them: reached without reference counting.
+  private let models: Unmanaged<ReactorModels>
+  private let batcher: Unmanaged<Batcher>
   private let inferRequest: MessageType<Inference__ModelInferRequest>
   private let readyRequest: MessageType<Inference__ModelReadyRequest>
   private let metadataRequest: MessageType<Inference__ModelMetadataRequest>
@@ -54,6 +61,9 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
 
   public init(_ context: ServiceContext) {
     self.context = context
+    responder = context.responder
+    models = .passUnretained(context.models)
+    batcher = .passUnretained(context.batcher)
     var infer = Inference__ModelInferRequest()
     inference__model_infer_request__init(&infer)
     inferRequest = MessageType("ModelInferRequest", infer, \.base, inference__model_infer_request__unpack)
@@ -113,7 +123,11 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
   // MARK: ModelInfer
 
   private func infer(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) {
-    if readsPlainRequests, try inferPlain(call, payload) { return }
+    if readsPlainRequests {
+      if generation != models._withUnsafeGuaranteedRef({ $0.generation }) { forgetRepeated() }
+      if let known = repeated.find(payload) { return try inferRepeated(call, payload, known) }
+      if try inferPlain(call, payload) { return }
+    }
     let request = try context.unpack(payload, inferRequest)
     let lane = try context.models.find(
       name: UnsafeRawBufferPointer(text: request.pointee.model_name),
@@ -140,6 +154,54 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
     }
   }
 
+  private func forgetRepeated() {
+    repeated.forget()
+    generation = context.models.generation
+  }
+
+  /// Takes a call whose message was read before, but for its values.
+  private func inferRepeated(
+    _ call: CallHead, _ payload: UnsafeRawBufferPointer, _ known: UnsafePointer<InferMessages.Known>
+  ) throws(Status) {
+    let meaning = known.pointee.meaning
+    let room = try reserve(meaning.served, rows: meaning.rows, textBytes: payload.count, call)
+    let starts = Unmanaged.passUnretained(room.tile)._withUnsafeGuaranteedRef { $0.inputStarts }
+    let source = payload.baseAddress.unsafelyUnwrapped
+    for index in 0..<known.pointee.valueCount {
+      let values = known.pointee.values[index]
+      (starts[values.target] + room.firstRow * values.stride)
+        .copyMemory(from: source + values.offset, byteCount: values.count)
+    }
+    commit(room, call, note: meaning.note)
+  }
+
+  @inline(__always)
+  private func reserve(
+    _ served: UnsafePointer<ServedLane>, rows: Int, textBytes: Int, _ call: CallHead
+  ) throws(Status) -> Reservation {
+    var failure: Status?
+    let room = batcher._withUnsafeGuaranteedRef { batcher in
+      served.pointee.lane._withUnsafeGuaranteedRef { lane -> Reservation? in
+        do throws(Status) {
+          return try batcher.reserve(lane, rows: rows, textBytes: textBytes, now: call.received)
+        } catch {
+          failure = error
+          return nil
+        }
+      }
+    }
+    if let room { return room }
+    throw failure ?? Status(.internalError, "no room for the rows")
+  }
+
+  @inline(__always)
+  private func commit(_ room: Reservation, _ call: CallHead, note: UInt32) {
+    let batched = BatchedCall(
+      id: call.id, consumer: consumer, context: note, firstRow: room.firstRow, rows: room.rows, arrived: call.received,
+      deadline: call.deadline)
+    batcher._withUnsafeGuaranteedRef { $0.commit(room, batched) }
+  }
+
   /// Takes the call if it is plain and nothing is wrong with it; false when the general path is to decide.
   private func inferPlain(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) -> Bool {
     guard plain.read(payload),
@@ -150,40 +212,72 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
       let note = notes.take(plain, served.pointee.model, outputs: form.outputs.count)
     else { return false }
     do throws(Status) {
-      let room = try context.batcher.reserve(
-        served.pointee.lane, rows: plain.rows, textBytes: payload.count, now: call.received)
+      let room = try reserve(served, rows: plain.rows, textBytes: payload.count, call)
       do throws(Status) {
         try plain.fill(form, served.pointee.model, room.tile, firstRow: room.firstRow)
       } catch {
         context.batcher.abandon(room)
         throw error
       }
-      context.batcher.commit(
-        room,
-        BatchedCall(
-          id: call.id, consumer: consumer, context: note, firstRow: room.firstRow, rows: plain.rows,
-          arrived: call.received, deadline: call.deadline))
+      commit(room, call, note: note)
     } catch {
       notes.giveBack(note)
       throw error
     }
+    if note <= InferNotes.usualRaw, let values = plain.values(in: payload, form) {
+      repeated.remember(payload, values, InferMeaning(served: served, rows: plain.rows, note: note))
+    }
     return true
+  }
+
+  public func completed(calls: Range<Int>, of batch: Batch) {
+    let served = ServedModel.of(batch.lane)
+    let answers = served.inferAnswers
+    let tile = batch.tile
+    for index in calls {
+      let call = batch.calls[index]
+      guard call.outcome == .scored, call.context == InferNotes.usualRaw, answerUsual(call, batch, tile, answers) else {
+        completed(call: index, of: batch)
+        continue
+      }
+    }
   }
 
   public func completed(call index: Int, of batch: Batch) {
     let call = batch.calls[index]
-    defer { notes.giveBack(call.context) }
-    if let status = batch.status(ofCall: index) {
-      context.responder.fail(call.id, status)
-      return
+    guard call.outcome == .scored else { return fail(index, of: batch) }
+    ServedModel.of(batch)._withUnsafeGuaranteedRef { served in
+      let writer = InferWriter(
+        served.inferForm, batch.tile, firstRow: call.firstRow, rows: call.rows,
+        note: notes[call.context, outputs: served.inferForm.outputs.count])
+      let size = writer.size()
+      guard let target = responder.message(call.id, bytes: size) else { return }
+      writer.write(to: target, size)
+      responder.finish(call.id, now: batch.scoringEnded)
     }
-    let writer = InferWriter(
-      ServedModel.of(batch.lane).inferForm, batch.tile, firstRow: call.firstRow, rows: call.rows,
-      note: notes[call.context])
-    let size = writer.size()
-    guard let target = context.responder.message(call.id, bytes: size) else { return }
-    writer.write(to: target, size)
-    context.responder.finish(call.id, now: batch.scoringEnded)
+    notes.giveBack(call.context)
+  }
+
+  /// Answers a usual call, whose answer is known but for its values; false when it is not.
+  @inline(__always)
+  private func answerUsual(_ call: BatchedCall, _ batch: Batch, _ tile: Tile, _ answers: InferAnswers) -> Bool {
+    var size = answers.size(rows: call.rows)
+    if size == 0 {
+      let note = notes[InferNotes.usualRaw, outputs: answers.outputCount]
+      size = answers.prepare(rows: call.rows, note: note, tile)
+    }
+    guard size > 0 else { return false }
+    // Nil when the caller has gone: then there is nobody to answer.
+    guard let target = responder.message(call.id, bytes: size) else { return true }
+    answers.write(to: target, rows: call.rows, firstRow: call.firstRow, tile)
+    responder.finish(call.id, now: batch.scoringEnded)
+    return true
+  }
+
+  private func fail(_ index: Int, of batch: Batch) {
+    let call = batch.calls[index]
+    notes.giveBack(call.context)
+    if let status = batch.status(ofCall: index) { responder.fail(call.id, status) }
   }
 
   // MARK: Models

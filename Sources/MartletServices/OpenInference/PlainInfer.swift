@@ -2,6 +2,16 @@ import MartletCore
 import MartletRepository
 import MartletWire
 
+/// `ModelInfer` requests that were plain and the usual ones, by their bytes.
+typealias InferMessages = RepeatedMessages<InferMeaning>
+
+/// What a plain request of a model's usual calls says beside its values.
+struct InferMeaning {
+  var served: UnsafePointer<ServedLane>
+  var rows: Int
+  var note: UInt32
+}
+
 /// The fast path of `ModelInfer`: the message is read where it lies, and the values go from there straight into the
 /// rows of a tile.
 ///
@@ -35,6 +45,8 @@ final class PlainInfer {
   private var rawCount = 0
   private let tensors: UnsafeMutablePointer<Tensor>
   private let outputs: UnsafeMutablePointer<UnsafeRawBufferPointer>
+  private let places: UnsafeMutablePointer<InferMessages.Values> = .allocate(
+    capacity: PlainInfer.maximumTensors)
 
   init() {
     tensors = .allocate(capacity: Self.maximumTensors)
@@ -45,6 +57,7 @@ final class PlainInfer {
 
   deinit {
     tensors.deallocate()
+    places.deallocate()
     outputs.deallocate()
   }
 
@@ -144,7 +157,7 @@ final class PlainInfer {
       let tensor = tensors + index
       // Callers send their tensors in the same order again and again, mostly that of the model.
       var input = index
-      if !Self.equal(form.inputs[index].name, tensor.pointee.name) {
+      if !form.inputs[index].name.hasSameBytes(as: tensor.pointee.name) {
         guard let other = model.inputs.find(tensor.pointee.name) else { return false }
         input = other
       }
@@ -152,7 +165,7 @@ final class PlainInfer {
       found |= 1 << UInt64(input)
       tensor.pointee.input = input
       let wanted = form.inputs[input]
-      guard Self.equal(wanted.datatype, tensor.pointee.datatype), let its = Self.rows(tensor.pointee, wanted),
+      guard wanted.datatype.hasSameBytes(as: tensor.pointee.datatype), let its = Self.rows(tensor.pointee, wanted),
         rows < 0 || rows == its
       else { return false }
       rows = its
@@ -172,19 +185,29 @@ final class PlainInfer {
   }
 
   @inline(__always)
-  private static func equal(_ known: UnsafeRawBufferPointer, _ came: UnsafeRawBufferPointer) -> Bool {
-    guard known.count == came.count else { return false }
-    for index in 0..<known.count where known[index] != came[index] { return false }
-    return true
-  }
-
-  @inline(__always)
   private static func rows(_ tensor: Tensor, _ input: InferForm.Input) -> Int? {
     guard tensor.dimensions == input.dimensions + 1, tensor.shape.0 >= 0, tensor.shape.0 <= Int64(Int32.max) else {
       return nil
     }
     guard input.dimensions == 0 || tensor.shape.1 == Int64(input.dimension) else { return nil }
     return Int(tensor.shape.0)
+  }
+
+  /// The places of the values in `payload`, which was read and matched; nil when a message with other values could mean
+  /// anything else: texts tell their lengths, and flags may be wrong.
+  func values(in payload: UnsafeRawBufferPointer, _ form: InferForm) -> UnsafeBufferPointer<InferMessages.Values>? {
+    guard let start = payload.baseAddress else { return nil }
+    for index in 0..<tensorCount {
+      let input = form.inputs[tensors[index].input]
+      guard input.type != .text, input.type != .bool, let values = tensors[index].values,
+        let first = values.baseAddress
+      else { return nil }
+      (places + index).initialize(
+        to: InferMessages.Values(
+          offset: first - start, count: values.count, target: tensors[index].input, stride: input.stride))
+      guard index == 0 || places[index - 1].offset + places[index - 1].count <= places[index].offset else { return nil }
+    }
+    return UnsafeBufferPointer(start: places, count: tensorCount)
   }
 
   /// Fills rows `firstRow..<firstRow + rows` of the tile; `match` came before.

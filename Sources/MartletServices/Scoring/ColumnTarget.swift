@@ -20,6 +20,29 @@ struct ColumnTarget {
     start = tile.input(column.input) + firstRow * stride + column.offset * column.type.byteWidth
   }
 
+  /// Of a column of numbers: of texts it refuses everything.
+  ///
+  /// - Parameter inputs: where the inputs of the tile begin.
+  @inline(__always)
+  init(_ inputs: UnsafePointer<UnsafeMutableRawPointer>, _ column: ScoreForm.Column, firstRow: Int) {
+    stride = column.stride
+    type = column.type
+    texts = nil
+    offset = 0
+    width = 0
+    start = inputs[column.input] + firstRow * column.stride + column.offset
+  }
+
+  /// Of a column of texts: of numbers it refuses everything.
+  init(_ tile: Tile, texts column: ScoreForm.Column, firstRow: Int) {
+    stride = 0
+    type = .text
+    texts = column.type == .text ? TextTarget(tile, input: column.input, firstRow: firstRow) : nil
+    offset = column.offset / ElementType.text.byteWidth
+    width = column.stride / ElementType.text.byteWidth
+    start = tile.input(column.input)
+  }
+
   @inline(__always)
   private func put<Value>(_ row: Int, _ value: Value?) -> Bool {
     guard let value else { return false }
@@ -34,10 +57,16 @@ struct ColumnTarget {
     return store(row, Double(value))
   }
 
+  @inline(__always)
   func store(_ row: Int, _ value: Double) -> Bool {
+    if type == .float32 { return value.isNaN ? put(row, Float.nan) : put(row, Float(exactly: value)) }
+    if type == .float64 { return put(row, value) }
+    return storeWhole(row, value)
+  }
+
+  private func storeWhole(_ row: Int, _ value: Double) -> Bool {
     switch type {
-    case .float64: return put(row, value)
-    case .float32: return value.isNaN ? put(row, Float.nan) : put(row, Float(exactly: value))
+    case .text, .float16: return false
     default:
       guard let whole = Int64(exactly: value) else { return false }
       return store(row, whole)

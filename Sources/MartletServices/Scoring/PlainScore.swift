@@ -2,6 +2,15 @@ import MartletCore
 import MartletRepository
 import MartletWire
 
+/// `Score` requests that were plain, by their bytes.
+typealias ScoreMessages = RepeatedMessages<ScoreMeaning>
+
+/// What a plain request says beside its values.
+struct ScoreMeaning {
+  var served: UnsafePointer<ServedLane>
+  var rows: Int
+}
+
 /// The fast path of `Score`: the message is read where it lies, and the values go from there straight into the rows of
 /// a tile.
 ///
@@ -28,14 +37,19 @@ final class PlainScore {
   private var columnCount = 0
   private var columns: UnsafeMutablePointer<Column>
   private var capacity = 64
+  private var places: UnsafeMutablePointer<ScoreMessages.Values>
   private var isPresent: [Bool] = []
 
   init() {
     columns = .allocate(capacity: capacity)
     columns.initialize(repeating: Column(), count: capacity)
+    places = .allocate(capacity: capacity)
   }
 
-  deinit { columns.deallocate() }
+  deinit {
+    columns.deallocate()
+    places.deallocate()
+  }
 
   /// Reads the message; false when it is not plain. What was read points into `payload`.
   func read(_ payload: UnsafeRawBufferPointer) -> Bool {
@@ -74,6 +88,8 @@ final class PlainScore {
     columns.deallocate()
     columns = larger
     capacity *= 2
+    places.deallocate()
+    places = .allocate(capacity: capacity)
     return true
   }
 
@@ -104,8 +120,8 @@ final class PlainScore {
   }
 
   /// Finds each of the model's columns once, with `rows` values; false when anything is not as the model wants it.
-  func match(_ model: Model, rowsPerCall: Int) -> Bool {
-    let count = model.signature.columns.count
+  func match(_ form: ScoreForm, _ model: Model, rowsPerCall: Int) -> Bool {
+    let count = form.columns.count
     guard columnCount == count, rows <= rowsPerCall else { return false }
     isPresent.removeAll(keepingCapacity: true)
     for _ in 0..<count { isPresent.append(false) }
@@ -125,25 +141,68 @@ final class PlainScore {
     return true
   }
 
+  /// The places of the values in `payload`, which was read and matched; nil when a message with other values could be read
+  /// in another way: only floating-point numbers have a fixed length.
+  func values(in payload: UnsafeRawBufferPointer) -> UnsafeBufferPointer<ScoreMessages.Values>? {
+    guard let start = payload.baseAddress else { return nil }
+    for index in 0..<columnCount {
+      let column = columns[index]
+      guard column.field == 2 || column.field == 3, let first = column.values.baseAddress else { return nil }
+      (places + index).initialize(
+        to: ScoreMessages.Values(
+          offset: first - start, count: column.values.count, target: Int(column.column),
+          stride: column.field == 2 ? 8 : 4))
+    }
+    return UnsafeBufferPointer(start: places, count: columnCount)
+  }
+
+  /// Fills rows `firstRow..<firstRow + rows` of a tile with the values of a message that was read before.
+  ///
+  /// - Returns: as the other `fill`.
+  static func fill(
+    _ known: UnsafePointer<ScoreMessages.Known>, of payload: UnsafeRawBufferPointer, _ form: ScoreForm,
+    _ inputs: UnsafePointer<UnsafeMutableRawPointer>, firstRow: Int
+  ) -> Bool {
+    let source = payload.baseAddress.unsafelyUnwrapped
+    let columns = form.columns.baseAddress.unsafelyUnwrapped
+    let rows = known.pointee.meaning.rows
+    for index in 0..<known.pointee.valueCount {
+      let values = known.pointee.values[index]
+      let target = ColumnTarget(inputs, columns[values.target], firstRow: firstRow)
+      guard store(source + values.offset, isDouble: values.stride == 8, rows, target) else { return false }
+    }
+    return true
+  }
+
+  /// Stores `rows` floating-point numbers; false when one is not a value that the column holds exactly.
+  @inline(__always)
+  private static func store(_ source: UnsafeRawPointer, isDouble: Bool, _ rows: Int, _ target: ColumnTarget) -> Bool {
+    for row in 0..<rows {
+      if isDouble {
+        let bits = source.loadUnaligned(fromByteOffset: row * 8, as: UInt64.self)
+        guard target.store(row, Double(bitPattern: UInt64(littleEndian: bits))) else { return false }
+      } else {
+        let bits = source.loadUnaligned(fromByteOffset: row * 4, as: UInt32.self)
+        guard target.store(row, Float(bitPattern: UInt32(littleEndian: bits))) else { return false }
+      }
+    }
+    return true
+  }
+
   /// Fills rows `firstRow..<firstRow + rows` of the tile; `match` came before.
   ///
   /// - Returns: false when a value is not one that its column holds exactly; the general reader says which.
-  func fill(_ model: Model, _ tile: Tile, firstRow: Int) -> Bool {
+  func fill(_ form: ScoreForm, _ tile: Tile, firstRow: Int) -> Bool {
+    let inputs = tile.inputStarts
     for index in 0..<columnCount {
       let column = columns[index]
-      let target = ColumnTarget(tile, model.signature.columns[Int(column.column)], firstRow: firstRow)
+      let target = ColumnTarget(inputs, form.columns[Int(column.column)], firstRow: firstRow)
       switch column.field {
-      case 2:
-        for row in 0..<rows {
-          let bits = column.values.loadUnaligned(fromByteOffset: row * 8, as: UInt64.self)
-          guard target.store(row, Double(bitPattern: UInt64(littleEndian: bits))) else { return false }
-        }
-      case 3:
-        for row in 0..<rows {
-          let bits = column.values.loadUnaligned(fromByteOffset: row * 4, as: UInt32.self)
-          guard target.store(row, Float(bitPattern: UInt32(littleEndian: bits))) else { return false }
-        }
+      case 2, 3:
+        guard let source = column.values.baseAddress, Self.store(source, isDouble: column.field == 2, rows, target)
+        else { return false }
       case 5:
+        let target = ColumnTarget(tile, texts: form.columns[Int(column.column)], firstRow: firstRow)
         var reader = ProtoReader(column.values)
         var row = 0
         while true {

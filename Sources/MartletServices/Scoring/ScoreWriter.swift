@@ -3,20 +3,21 @@ import MartletWire
 
 /// Writes the scored rows of a call as a `ScoreResponse`; its length is counted first.
 struct ScoreWriter {
-  let form: ScoreForm
-  let tile: Tile
-  let rows: Range<Int>
-  let instance: [UInt8]
-  let firstPrediction: UInt64
-  private let model: ServedModel
+  // The batch that is being answered keeps what these point to while this exists.
+  private unowned(unsafe) let model: ServedModel
+  private unowned(unsafe) let form: ScoreForm
+  private let starts: UnsafePointer<UnsafeMutableRawPointer>
+  private let rows: Range<Int>
+  private let instance: UnsafeRawBufferPointer
+  private let firstPrediction: UInt64
   private let resultField: Int
 
   init(
-    _ served: ServedModel, _ tile: Tile, rows: Range<Int>, instance: [UInt8], firstPrediction: UInt64
+    _ served: ServedModel, _ tile: Tile, rows: Range<Int>, instance: UnsafeRawBufferPointer, firstPrediction: UInt64
   ) {
     model = served
     form = served.form
-    self.tile = tile
+    starts = tile.outputStarts
     self.rows = rows
     self.instance = instance
     self.firstPrediction = firstPrediction
@@ -38,63 +39,67 @@ struct ScoreWriter {
 
   func write(to start: UnsafeMutableRawPointer, _ size: (message: Int, result: Int)) {
     var writer = ProtoWriter(start, bytes: size.message)
-    form.head.withUnsafeBytes { writer.raw($0) }
+    writer.raw(form.head)
     writer.varintField(3, UInt64(rows.count))
-    instance.withUnsafeBytes { writer.delimited(4, $0) }
+    writer.delimited(4, instance)
     writer.varintField(5, firstPrediction)
     writer.head(resultField, size.result)
     writeResult(&writer)
     assert(writer.isFull)
   }
 
+  private func values(_ output: Int, _ rows: Range<Int>) -> Values {
+    Values(form.outputs[output], starts[output], rows)
+  }
+
   private func sizeOfResult() -> Int {
     switch form.kind {
     case .classification(let label, let probability):
-      var bytes = Values(tile, label, rows).size(text: 1, integer: 2) + form.classes.count
+      var bytes = values(label, rows).size(text: 1, integer: 2) + form.classes.count
       if let probability {
-        bytes += Values(tile, probability, rows).size(float: 5, double: 6)
+        bytes += values(probability, rows).size(float: 5, double: 6)
         if form.decision != nil { bytes += ProtoSize.delimited(7, rows.count) }
       }
       return bytes
     case .regression(let value):
-      return Values(tile, value, rows).size(float: 1, double: 2)
-        + ProtoSize.varintField(3, UInt64(tile.outputs[value].width))
+      return values(value, rows).size(float: 1, double: 2)
+        + ProtoSize.varintField(3, UInt64(form.outputs[value].width))
     case .outputs:
       var bytes = 0
-      for index in tile.outputs.indices { bytes += ProtoSize.always(1, sizeOfOutput(index)) }
+      for index in 0..<form.outputs.count { bytes += ProtoSize.always(1, sizeOfOutput(index)) }
       return bytes
     }
   }
 
   private func sizeOfOutput(_ index: Int) -> Int {
     let name = model.model.signature.outputs[index].name
-    return ProtoSize.delimited(1, name.utf8.count) + ProtoSize.varintField(2, UInt64(tile.outputs[index].width))
-      + Values(tile, index, rows).size(text: 6, integer: 5, float: 3, double: 4, boolean: 7)
+    return ProtoSize.delimited(1, name.utf8.count) + ProtoSize.varintField(2, UInt64(form.outputs[index].width))
+      + values(index, rows).size(text: 6, integer: 5, float: 3, double: 4, boolean: 7)
   }
 
   private func writeResult(_ writer: inout ProtoWriter) {
     switch form.kind {
     case .classification(let label, let probability):
-      Values(tile, label, rows).write(&writer, text: 1, integer: 2)
-      form.classes.withUnsafeBytes { writer.raw($0) }
+      values(label, rows).write(&writer, text: 1, integer: 2)
+      writer.raw(form.classes)
       guard let probability else { return }
-      let values = Values(tile, probability, rows)
-      values.write(&writer, float: 5, double: 6)
+      let scores = values(probability, rows)
+      scores.write(&writer, float: 5, double: 6)
       if let decision = form.decision {
         writer.head(7, rows.count)
         for row in 0..<rows.count {
-          writer.byte(values.number(row, decision.column) >= decision.threshold ? 1 : 0)
+          writer.byte(scores.number(row, decision.column) >= decision.threshold ? 1 : 0)
         }
       }
     case .regression(let value):
-      Values(tile, value, rows).write(&writer, float: 1, double: 2)
-      writer.varintField(3, UInt64(tile.outputs[value].width))
+      values(value, rows).write(&writer, float: 1, double: 2)
+      writer.varintField(3, UInt64(form.outputs[value].width))
     case .outputs:
-      for index in tile.outputs.indices {
+      for index in 0..<form.outputs.count {
         writer.head(1, sizeOfOutput(index))
         writer.string(1, model.model.signature.outputs[index].name)
-        writer.varintField(2, UInt64(tile.outputs[index].width))
-        Values(tile, index, rows).write(&writer, text: 6, integer: 5, float: 3, double: 4, boolean: 7)
+        writer.varintField(2, UInt64(form.outputs[index].width))
+        values(index, rows).write(&writer, text: 6, integer: 5, float: 3, double: 4, boolean: 7)
       }
     }
   }
@@ -107,12 +112,11 @@ private struct Values {
   let count: Int
   let width: Int
 
-  init(_ tile: Tile, _ output: Int, _ rows: Range<Int>) {
-    let block = tile.outputs[output]
-    type = block.type
-    width = block.width
-    start = tile.output(output) + rows.lowerBound * block.stride
-    count = rows.count * block.width
+  init(_ output: ScoreForm.Output, _ start: UnsafeMutableRawPointer, _ rows: Range<Int>) {
+    type = output.type
+    width = output.width
+    self.start = start + rows.lowerBound * output.stride
+    count = rows.count * output.width
   }
 
   /// Element `column` of row `row`, of a floating-point output.

@@ -15,7 +15,14 @@ public final class ScoringService: UnaryService, BatchConsumer {
   private let plain = PlainScore()
   /// Whether usual requests take the fast path; off only for tests that compare the two.
   @_spi(Comparison) public var readsPlainRequests = true
-  private let instance: [UInt8]
+  private let repeated = ScoreMessages()
+  /// The models that `repeated` points into.
+  private var generation: UInt64 = 0
+  private let responder: any Responder
+  // As in `context`, which keeps them: reached without reference counting.
+  private let models: Unmanaged<ReactorModels>
+  private let batcher: Unmanaged<Batcher>
+  private let instance: UnsafeRawBufferPointer
   /// The number of the next prediction; the reactors of a server count in ranges of their own.
   private var nextPrediction: UInt64
   private let scoreRequest: MessageType<Martlet__V1__ScoreRequest>
@@ -24,7 +31,12 @@ public final class ScoringService: UnaryService, BatchConsumer {
 
   public init(_ context: ServiceContext, reactor: Int) {
     self.context = context
-    instance = Array(context.server.instance.utf8)
+    responder = context.responder
+    models = .passUnretained(context.models)
+    batcher = .passUnretained(context.batcher)
+    let name = UnsafeMutableRawBufferPointer.allocate(byteCount: context.server.instance.utf8.count, alignment: 8)
+    name.copyBytes(from: context.server.instance.utf8)
+    instance = UnsafeRawBufferPointer(name)
     nextPrediction = UInt64(reactor) << 48 | 1
     var score = Martlet__V1__ScoreRequest()
     martlet__v1__score_request__init(&score)
@@ -37,6 +49,8 @@ public final class ScoringService: UnaryService, BatchConsumer {
     nullRequest = MessageType("NullRequest", null, \.base, martlet__v1__null_request__unpack)
     consumer = context.batcher.add(self)
   }
+
+  deinit { instance.deallocate() }
 
   public func unary(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) {
     switch call.method {
@@ -51,7 +65,11 @@ public final class ScoringService: UnaryService, BatchConsumer {
   // MARK: Score
 
   private func score(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) {
-    if readsPlainRequests, try scorePlain(call, payload) { return }
+    if readsPlainRequests {
+      if generation != models._withUnsafeGuaranteedRef({ $0.generation }) { forgetRepeated() }
+      if let known = repeated.find(payload), try scoreRepeated(call, payload, known) { return }
+      if try scorePlain(call, payload) { return }
+    }
     let request = try context.unpack(payload, scoreRequest)
     let lane = try context.models.find(
       name: UnsafeRawBufferPointer(text: request.pointee.model),
@@ -76,41 +94,88 @@ public final class ScoringService: UnaryService, BatchConsumer {
         deadline: call.deadline))
   }
 
+  private func forgetRepeated() {
+    repeated.forget()
+    generation = context.models.generation
+  }
+
+  /// Takes a call whose message was read before, but for its values; false when one of them is refused.
+  private func scoreRepeated(
+    _ call: CallHead, _ payload: UnsafeRawBufferPointer, _ known: UnsafePointer<ScoreMessages.Known>
+  ) throws(Status) -> Bool {
+    let served = known.pointee.meaning.served
+    let room = try reserve(served, rows: known.pointee.meaning.rows, textBytes: payload.count, call)
+    let inputs = Unmanaged.passUnretained(room.tile)._withUnsafeGuaranteedRef { $0.inputStarts }
+    guard PlainScore.fill(known, of: payload, served.pointee.form, inputs, firstRow: room.firstRow) else {
+      context.batcher.abandon(room)
+      return false
+    }
+    commit(room, call)
+    return true
+  }
+
+  @inline(__always)
+  private func reserve(
+    _ served: UnsafePointer<ServedLane>, rows: Int, textBytes: Int, _ call: CallHead
+  ) throws(Status) -> Reservation {
+    var failure: Status?
+    let room = batcher._withUnsafeGuaranteedRef { batcher in
+      served.pointee.lane._withUnsafeGuaranteedRef { lane -> Reservation? in
+        do throws(Status) {
+          return try batcher.reserve(lane, rows: rows, textBytes: textBytes, now: call.received)
+        } catch {
+          failure = error
+          return nil
+        }
+      }
+    }
+    if let room { return room }
+    throw failure ?? Status(.internalError, "no room for the rows")
+  }
+
+  @inline(__always)
+  private func commit(_ room: Reservation, _ call: CallHead) {
+    let batched = BatchedCall(
+      id: call.id, consumer: consumer, context: 0, firstRow: room.firstRow, rows: room.rows, arrived: call.received,
+      deadline: call.deadline)
+    batcher._withUnsafeGuaranteedRef { $0.commit(room, batched) }
+  }
+
   /// Takes the call if it is plain and nothing is wrong with it; false when the general path is to decide.
   private func scorePlain(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) -> Bool {
     guard plain.read(payload),
       let served = context.models.served(name: plain.modelName, version: plain.modelVersion)
     else { return false }
-    let model = served.pointee.model
-    guard plain.match(model, rowsPerCall: context.limits.rowsPerCall) else { return false }
-    let room = try context.batcher.reserve(
-      served.pointee.lane, rows: plain.rows, textBytes: payload.count, now: call.received)
-    guard plain.fill(model, room.tile, firstRow: room.firstRow) else {
+    let form = served.pointee.form
+    guard plain.match(form, served.pointee.model, rowsPerCall: context.limits.rowsPerCall) else { return false }
+    let room = try reserve(served, rows: plain.rows, textBytes: payload.count, call)
+    guard plain.fill(form, room.tile, firstRow: room.firstRow) else {
       context.batcher.abandon(room)
       return false
     }
-    context.batcher.commit(
-      room,
-      BatchedCall(
-        id: call.id, consumer: consumer, context: 0, firstRow: room.firstRow, rows: plain.rows, arrived: call.received,
-        deadline: call.deadline))
+    commit(room, call)
+    if let values = plain.values(in: payload) {
+      repeated.remember(payload, values, ScoreMeaning(served: served, rows: plain.rows))
+    }
     return true
   }
 
   public func completed(call index: Int, of batch: Batch) {
     let call = batch.calls[index]
-    if let status = batch.status(ofCall: index) {
-      context.responder.fail(call.id, status)
+    guard call.outcome == .scored else {
+      if let status = batch.status(ofCall: index) { responder.fail(call.id, status) }
       return
     }
-    let writer = ScoreWriter(
-      ServedModel.of(batch.lane), batch.tile, rows: call.firstRow..<(call.firstRow + call.rows), instance: instance,
-      firstPrediction: nextPrediction)
-    let size = writer.size()
-    guard let target = context.responder.message(call.id, bytes: size.message) else { return }
-    nextPrediction += UInt64(call.rows)
-    writer.write(to: target, size)
-    context.responder.finish(call.id, now: batch.scoringEnded)
+    ServedModel.of(batch)._withUnsafeGuaranteedRef { served in
+      let writer = ScoreWriter(
+        served, batch.tile, rows: call.firstRow..<(call.firstRow + call.rows), instance: instance,
+        firstPrediction: nextPrediction)
+      let size = writer.size()
+      guard let target = responder.message(call.id, bytes: size.message) else { return }
+      nextPrediction += UInt64(call.rows)
+      writer.write(to: target, size)
+      responder.finish(call.id, now: batch.scoringEnded)
+    }
   }
 
   // MARK: Null

@@ -1,19 +1,28 @@
 /// The envelope of a unary call, read where it lies: the fast path beside protobuf-c's `Ttrpc__Request`.
 ///
 /// Nothing is copied; the buffers point into the bytes that were given and are valid as long as those.
+@frozen
 public struct TTRPCRequest {
-  public private(set) var service = UnsafeRawBufferPointer(start: nil, count: 0)
-  public private(set) var method = UnsafeRawBufferPointer(start: nil, count: 0)
-  public private(set) var payload = UnsafeRawBufferPointer(start: nil, count: 0)
+  public var service = UnsafeRawBufferPointer(start: nil, count: 0)
+  public var method = UnsafeRawBufferPointer(start: nil, count: 0)
+  public var payload = UnsafeRawBufferPointer(start: nil, count: 0)
   /// 0 when the caller waits for ever.
-  public private(set) var timeoutNanoseconds: Int64 = 0
+  public var timeoutNanoseconds: Int64 = 0
 
   /// Nil for everything that is not plain, malformed bytes among them: metadata, fields that come twice or that the
   /// message does not have. Those are protobuf-c's to judge. Whether the names are text is not checked.
-  @inline(__always)
-  public init?(plain bytes: UnsafeRawBufferPointer) {
+  @inlinable @inline(__always)
+  public init?(plain bytes: UnsafeRawBufferPointer) { self.init(bytes, seen: 0) }
+
+  /// The same of an envelope whose service and method, its first two fields, are known to end before `bytes`.
+  @inlinable @inline(__always)
+  public init?(plainBehindNames bytes: UnsafeRawBufferPointer) { self.init(bytes, seen: 1 << 1 | 1 << 2) }
+
+  /// - Parameter seen: a bit for each field that has come already.
+  @inlinable @inline(__always)
+  init?(_ bytes: UnsafeRawBufferPointer, seen before: UInt32) {
     var reader = ProtoReader(bytes)
-    var seen: UInt32 = 0
+    var seen = before
     while let (number, wire) = reader.tag() {
       let bit = UInt32(1) << (number & 31)
       guard number <= 4, seen & bit == 0 else { return nil }

@@ -3,6 +3,7 @@ import MartletCore
 /// The rules of ttrpc as a server sees them: bytes in, one event out at a time; no I/O.
 ///
 /// The owner calls `next` with everything unread and drops `consumed` bytes after each event, until `needMore`.
+@frozen
 public struct TTRPCServerConnection: Sendable {
   public enum Event: Equatable, Sendable {
     /// Nothing more can be said until the connection has at least this many unread bytes.
@@ -17,14 +18,27 @@ public struct TTRPCServerConnection: Sendable {
     case broken(String)
   }
 
-  private let maximumDataBytes: Int
+  @usableFromInline let maximumDataBytes: Int
   /// Bytes of a refused frame that are still to come.
-  private var discarding = 0
-  private var lastStream: UInt32 = 0
+  @usableFromInline var discarding = 0
+  @usableFromInline var lastStream: UInt32 = 0
 
   /// - Parameter maximumDataBytes: the longest data of a frame that is read, at most the protocol's own 4 MiB.
   public init(maximumDataBytes: Int = TTRPCFrame.maximumDataBytes) {
     self.maximumDataBytes = min(maximumDataBytes, TTRPCFrame.maximumDataBytes)
+  }
+
+  /// The request that the bytes begin with, when it is whole and has nothing to be refused or passed over; nil for
+  /// everything else, which stays for `next` to judge. Its envelope lies behind the frame's header.
+  @inlinable @inline(__always)
+  public mutating func nextRequest(_ bytes: UnsafeRawBufferPointer) -> (stream: UInt32, dataBytes: Int)? {
+    guard discarding == 0, let frame = TTRPCFrame(bytes), frame.kind == TTRPCFrame.Kind.request,
+      frame.flags & ~TTRPCFrame.Flags.remoteClosed == 0, frame.stream & 1 == 1, frame.stream > lastStream
+    else { return nil }
+    let dataBytes = Int(frame.dataBytes)
+    guard dataBytes <= maximumDataBytes, bytes.count - TTRPCFrame.headerBytes >= dataBytes else { return nil }
+    lastStream = frame.stream
+    return (frame.stream, dataBytes)
   }
 
   public mutating func next(_ bytes: UnsafeRawBufferPointer) -> (event: Event, consumed: Int) {
