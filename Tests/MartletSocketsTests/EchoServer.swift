@@ -120,7 +120,7 @@ final class EchoServer: Sendable {
   init(
     _ poller: PollerKind, _ url: String = "tcp://127.0.0.1:0", reactors count: Int = 1,
     limits: SocketLimits = SocketLimits(), prepare: (EchoHandler) -> Void = { _ in },
-    accept: Acceptor.AcceptCall? = nil
+    accept: Acceptor.AcceptCall? = nil, listener given: Listener? = nil
   ) throws {
     reactors = (0..<count).map {
       Reactor(index: $0, poller: poller, limits: limits, statistics: SocketStatistics(reactor: $0))
@@ -133,7 +133,9 @@ final class EchoServer: Sendable {
     }
     let address = try SocketAddress.parse(url)
     listener =
-      if let accept {
+      if let given {
+        given
+      } else if let accept {
         try Listener(address: address, backlog: 128, unixMode: 0o600, acceptCall: accept)
       } else {
         try Listener(address: address)

@@ -20,4 +20,22 @@ int martlet_affinity_count(void);
 // Names the calling thread in /proc and debuggers; the kernel keeps 15 bytes.
 void martlet_name_thread(const char *name);
 
+// Sends `count` bytes, at least one, as one message, and copies of at most MARTLET_DESCRIPTORS descriptors with it;
+// -1 and errno on failure, SIGPIPE never comes.
+ssize_t martlet_send_descriptors(int socket, const void *bytes, size_t count, const int *descriptors, int number);
+
+// Receives one message without waiting and the descriptors that came with it, close-on-exec; 0 at the end of the
+// stream. `number` says how many there is room for, and then how many came. A message that is longer than `count` or
+// brings more descriptors fails with EMSGSIZE, and none of them stays open.
+ssize_t martlet_receive_descriptors(int socket, void *bytes, size_t count, int *descriptors, int *number);
+
+enum { MARTLET_DESCRIPTORS = 64 };
+
+// Process and user at the other end of a connected Unix-domain socket, as of its connect or listen; -1 on failure.
+int martlet_peer(int socket, pid_t *process, uid_t *user);
+
+// Starts a program, found as a shell would, with this process's environment, its standard descriptors and no other,
+// and the usual actions of all signals. 0, or an errno.
+int martlet_spawn(char *const arguments[], pid_t *process);
+
 #endif

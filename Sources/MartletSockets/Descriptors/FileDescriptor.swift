@@ -3,7 +3,7 @@ import Glibc
 /// A file descriptor that closes itself.
 ///
 /// Owns `rawValue` exclusively until it is destroyed or gives it up with `release()`.
-public struct FileDescriptor: ~Copyable {
+public struct FileDescriptor: ~Copyable, Sendable {
   public let rawValue: Int32
 
   /// Takes over an open descriptor; nobody else may close it.

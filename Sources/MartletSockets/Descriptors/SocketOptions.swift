@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Sets an integer option of a socket; false and `errno` when the kernel refuses.
@@ -20,9 +21,20 @@ func makeStreamSocket(for address: SocketAddress) -> Int32 {
   let flags = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
   let descriptor = socket(address.family, Int32(flags), 0)
   guard descriptor >= 0, !address.isUnix else { return descriptor }
-  // These cannot fail on a fresh TCP socket.
-  _ = setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
-  _ = setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
+  setTCPOptions(descriptor)
   if case .ipv6 = address { _ = setOption(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
   return descriptor
+}
+
+/// Gives a stream socket that somebody else made what `makeStreamSocket` gives.
+func prepareStreamSocket(_ descriptor: Int32, isUnix: Bool) {
+  _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+  _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+  if !isUnix { setTCPOptions(descriptor) }
+}
+
+/// These cannot fail on a TCP socket.
+private func setTCPOptions(_ descriptor: Int32) {
+  _ = setOption(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+  _ = setOption(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
 }

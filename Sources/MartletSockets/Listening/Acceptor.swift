@@ -27,7 +27,7 @@ final class Acceptor {
   private var descriptor: FileDescriptor?
   private let rawDescriptor: Int32
   private let address: SocketAddress
-  private let file: UnixSocketFile?
+  private let tenure: ListenerTenure
   /// Unowned: a reactor holds its acceptors.
   private unowned let reactor: Reactor
   private let reactors: [Reactor]
@@ -38,7 +38,7 @@ final class Acceptor {
   private var reserve: Int32
 
   init(
-    number: Int, descriptor: consuming FileDescriptor, address: SocketAddress, file: UnixSocketFile?,
+    number: Int, descriptor: consuming FileDescriptor, address: SocketAddress, tenure: ListenerTenure,
     reactor: Reactor, reactors: [Reactor], limiter: ConnectionLimiter,
     refused: (@Sendable (RefusalReason, SocketAddress) -> Void)?, acceptCall: @escaping AcceptCall
   ) {
@@ -46,7 +46,7 @@ final class Acceptor {
     rawDescriptor = descriptor.rawValue
     self.descriptor = consume descriptor
     self.address = address
-    self.file = file
+    self.tenure = tenure
     self.reactor = reactor
     self.reactors = reactors
     self.limiter = limiter
@@ -71,19 +71,23 @@ final class Acceptor {
     reactor.poller.update(rawDescriptor, token: token, interest: .read)
   }
 
-  /// Accepts everything that the kernel has queued, then closes.
+  /// Accepts everything that the kernel has queued, unless others do so later, then closes.
   func drainAndClose() {
-    acceptWaiting(limit: Self.drainLimit)
+    if !tenure.isShared { acceptWaiting(limit: Self.drainLimit) }
     close()
   }
 
-  /// Stops listening and removes a Unix socket's file.
+  /// Stops listening and removes a Unix socket's file; with others at the same socket, only lets go of it.
   func close() {
     guard let owned = descriptor.take() else { return }
-    // A poller may keep the descriptor a little longer; from here on nobody can connect to it.
-    shutdown(rawDescriptor, Int32(SHUT_RDWR))
+    if tenure.isShared {
+      reactor.poller.forget(rawDescriptor)
+    } else {
+      // A poller may keep the descriptor a little longer; from here on nobody can connect to it.
+      shutdown(rawDescriptor, Int32(SHUT_RDWR))
+    }
     reactor.poller.close(owned)
-    file?.remove()
+    tenure.removeFile()
     reactor.acceptors[number] = nil
   }
 

@@ -28,6 +28,8 @@ public enum RefusalReason: Int, Sendable, CaseIterable {
 /// Any thread; a lock is taken twice in a connection's life.
 public final class ConnectionLimiter: Sendable {
   private struct State {
+    var maxConnections: Int
+    var maxConnectionsPerAddress: Int
     var total = 0
     var byNetwork: [Network: Int] = [:]
   }
@@ -46,13 +48,19 @@ public final class ConnectionLimiter: Sendable {
     }
   }
 
-  private let maxConnections: Int
-  private let maxConnectionsPerAddress: Int
-  private let state = Mutex(State())
+  private let state: Mutex<State>
 
   public init(limits: SocketLimits) {
-    maxConnections = limits.maxConnections
-    maxConnectionsPerAddress = limits.maxConnectionsPerAddress
+    state = Mutex(
+      State(maxConnections: limits.maxConnections, maxConnectionsPerAddress: limits.maxConnectionsPerAddress))
+  }
+
+  /// Admits by other limits from here on; those that are there stay.
+  public func apply(_ limits: SocketLimits) {
+    state.withLock {
+      $0.maxConnections = limits.maxConnections
+      $0.maxConnectionsPerAddress = limits.maxConnectionsPerAddress
+    }
   }
 
   /// Connections admitted and not yet released.
@@ -61,10 +69,10 @@ public final class ConnectionLimiter: Sendable {
   /// Counts a connection from `address`, or says why there is no room for it; nil means admitted.
   func admit(_ address: SocketAddress) -> RefusalReason? {
     state.withLock { state in
-      guard state.total < maxConnections else { return .connectionLimit }
+      guard state.total < state.maxConnections else { return .connectionLimit }
       if let network = Network(address) {
         let open = state.byNetwork[network, default: 0]
-        guard open < maxConnectionsPerAddress else { return .addressLimit }
+        guard open < state.maxConnectionsPerAddress else { return .addressLimit }
         state.byNetwork[network] = open + 1
       }
       state.total += 1

@@ -20,7 +20,9 @@ public final class Listener: @unchecked Sendable {
   // Unchecked because of `acceptor`, which is made under the lock and used by its reactor's thread alone.
   private let state: Mutex<State>
   private let descriptor: Int32
-  private let file: UnixSocketFile?
+  private let tenure: ListenerTenure
+  /// Whether a service manager keeps the socket, so that it is never this process's alone.
+  public let isSupervised: Bool
   private let acceptCall: Acceptor.AcceptCall
   /// Whether somebody else owns the descriptor now, or it is closed.
   private let isGone = Atomic<Bool>(false)
@@ -41,6 +43,7 @@ public final class Listener: @unchecked Sendable {
     let socket = FileDescriptor(owning: makeStreamSocket(for: address))
     let number = socket.rawValue
     guard number >= 0 else { throw Self.failure(address, errno) }
+    let file: UnixSocketFile?
     if case .unix(let path) = address {
       try UnixSocketFile.removeStale(path, of: address)
       // Before bind the mode of the socket becomes that of the file: it is never open wider than wanted.
@@ -63,8 +66,23 @@ public final class Listener: @unchecked Sendable {
     }
     self.address = SocketAddress.filled { getsockname(number, $0, $1) } ?? address
     self.acceptCall = acceptCall
+    tenure = ListenerTenure(isShared: false, file: file)
+    isSupervised = false
     descriptor = socket.release()
     state = Mutex(.listening)
+  }
+
+  /// Takes over a socket that others hold as well, until `own` says that they do not.
+  ///
+  /// Throws `invalidArgument` with the socket's name when it is no listening stream socket; it is closed then.
+  public init(adopting socket: InheritedSocket) throws(Status) {
+    address = try socket.address()
+    acceptCall = { martlet_accept($0, $1, $2) }
+    tenure = ListenerTenure(isShared: true, file: nil)
+    isSupervised = socket.isSupervised
+    descriptor = socket.take()
+    state = Mutex(.listening)
+    prepareStreamSocket(descriptor, isUnix: address.isUnix)
   }
 
   deinit { closeUnstarted() }
@@ -89,7 +107,7 @@ public final class Listener: @unchecked Sendable {
       guard !isGone.exchange(true, ordering: .acquiringAndReleasing) else { return }
       accepting.begin(
         Acceptor(
-          number: number, descriptor: FileDescriptor(owning: descriptor), address: address, file: file,
+          number: number, descriptor: FileDescriptor(owning: descriptor), address: address, tenure: tenure,
           reactor: accepting, reactors: reactors, limiter: limiter, refused: refused, acceptCall: acceptCall))
     }
     if !isPosted {
@@ -98,7 +116,30 @@ public final class Listener: @unchecked Sendable {
     }
   }
 
-  /// Accepts what the kernel has queued, then closes; returns when that is done.
+  // MARK: With other processes at the same socket
+
+  /// A copy of the socket for another process. From here on, until `own`, the end of this listener leaves the socket as
+  /// it is: open, with the connections that wait, and with its file.
+  ///
+  /// Not at the same time as `drainAndClose`. Throws `unavailable` when it is closed or there is no descriptor left.
+  public func copy() throws(Status) -> InheritedSocket {
+    let isOpen = state.withLock { if case .closed = $0 { false } else { true } }
+    tenure.share()
+    let copy = isOpen ? fcntl(descriptor, F_DUPFD_CLOEXEC, 0) : -1
+    guard copy >= 0 else {
+      throw Status(.unavailable, "cannot hand \(address) over: \(isOpen ? errorText(errno) : "it is closed")")
+    }
+    return InheritedSocket(owning: copy, name: "\(address)", isSupervised: isSupervised)
+  }
+
+  /// The socket is this process's alone, unless a service manager keeps it.
+  public func own() {
+    guard !isSupervised else { return }
+    if case .unix(let path) = address { tenure.own(path: path) } else { tenure.own(path: nil) }
+  }
+
+  /// Accepts what the kernel has queued, then closes; returns when that is done. A socket that others hold as well is
+  /// let go of as it is.
   ///
   /// A listener that was not started is closed at once, as is one whose reactor has stopped.
   public func drainAndClose() {
@@ -131,7 +172,7 @@ public final class Listener: @unchecked Sendable {
   private func closeUnstarted() {
     guard !isGone.exchange(true, ordering: .acquiringAndReleasing) else { return }
     _ = FileDescriptor(owning: descriptor)
-    file?.remove()
+    tenure.removeFile()
   }
 
   private static func failure(_ address: SocketAddress, _ error: Int32) -> Status {

@@ -70,6 +70,8 @@ final class EpollPoller: Poller, @unchecked Sendable {
     set.update(descriptor, token: token, events: EpollSet.events(interest))
   }
 
+  func forget(_ descriptor: Int32) { _ = control(EPOLL_CTL_DEL, descriptor, 0, 0) }
+
   // Closing the only descriptor of a socket takes it out of the set.
   func close(_ descriptor: consuming FileDescriptor) {}
 

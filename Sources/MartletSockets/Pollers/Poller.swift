@@ -77,6 +77,12 @@ protocol Poller: AnyObject {
   /// Registers a descriptor; false when the system refuses, the descriptor then stays the caller's affair.
   func add(_ descriptor: Int32, token: UInt64, interest: PollInterest) -> Bool
   func update(_ descriptor: Int32, token: UInt64, interest: PollInterest)
+  /// Takes a registered descriptor out, before `close`, when other descriptors of the same socket stay open.
+  func forget(_ descriptor: Int32)
   /// Takes a registered descriptor out and closes it, as soon as nothing of the system still looks at it.
   func close(_ descriptor: consuming FileDescriptor)
+}
+
+extension Poller {
+  func forget(_ descriptor: Int32) {}
 }
