@@ -34,7 +34,8 @@ public final class RPCServer: ReactorHandler, Responder {
 
   private let reactor: Reactor
   private let reactorIndex: UInt16
-  private let limits: RPCLimits
+  /// May change between rounds; the length of frames holds for later connections.
+  public var limits: RPCLimits
   private let arena: MessageArena
   private var services: [any Service] = []
   private var router = Router([])

@@ -41,17 +41,19 @@ final class LoaderThread: Sendable {
     let result = Mutex<Result<Value, any Error>?>(nil)
   }
 
-  /// Runs `work` at nice 19, on a thread of its own, and waits for it.
+  /// Runs `work` at nice 19, on a thread of its own, and waits for it; at the usual priority with `isHasty`.
   ///
   /// Nothing in it may start a thread or hand work to Dispatch, which may start one: niceness is inherited, and a
   /// process without privileges cannot take it back, so that a worker of Dispatch's would stay at 19 for whoever uses
   /// it next.
-  static func politely<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) throws -> Value {
+  static func politely<Value: Sendable>(
+    isHasty: Bool = false, _ work: @escaping @Sendable () throws -> Value
+  ) throws -> Value {
     let outcome = Outcome<Value>()
     let done = DispatchSemaphore(value: 0)
     let thread = Thread {
       // On Linux the niceness of "process 0" is the calling thread's. Where it is not allowed, work is just less polite.
-      setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+      if !isHasty { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19) }
       let result = Result { try work() }
       outcome.result.withLock { $0 = result }
       done.signal()

@@ -9,8 +9,9 @@ import Synchronization
 /// Loads what lies on disk and keeps the list of what serves. Any thread.
 ///
 /// Loading happens on a thread of its own at nice 19, one model after the other, so that serving threads are not
-/// hurt. A version with a golden.csv serves only when it reproduces it. What is loaded is published as a new
-/// `Catalogue`; a version whose files have not changed stays the same object.
+/// hurt; at start, when nothing is served yet, at the usual priority. A version with a golden.csv serves only when it
+/// reproduces it. What is loaded is published as a new `Catalogue`; a version whose files have not changed stays the
+/// same object.
 public final class ModelRepository: Sendable {
   public struct Options: Sendable {
     public var directory: String
@@ -68,7 +69,7 @@ public final class ModelRepository: Sendable {
     let result = Mutex<Result<Void, Status>>(.success(()))
   }
 
-  private let options: Options
+  private let settings: Mutex<Options>
   private let logger: Logger
   private let contents = Mutex(Contents())
   private let thread = LoaderThread()
@@ -77,9 +78,14 @@ public final class ModelRepository: Sendable {
   private let subscriber = Mutex<(@Sendable (Catalogue, @escaping @Sendable () -> Void) -> Void)?>(nil)
 
   public init(options: Options, logger: Logger) {
-    self.options = options
+    settings = Mutex(options)
     self.logger = logger
   }
+
+  /// Loads by other options from here on; what is loaded stays until the next reload.
+  public func apply(_ options: Options) { settings.withLock { $0 = options } }
+
+  private var options: Options { settings.withLock { $0 } }
 
   /// Who takes new catalogues to where they serve; it calls back when every reactor has the new one. Once, at start.
   public func publish(to subscriber: @escaping @Sendable (Catalogue, @escaping @Sendable () -> Void) -> Void) {
@@ -108,7 +114,9 @@ public final class ModelRepository: Sendable {
 
   /// Reads the whole directory again: new versions are loaded, changed ones loaded anew, vanished ones dropped. What
   /// a caller unloaded stays out. `done` runs on the loader's thread when the new catalogue serves everywhere.
-  public func reload(done: @escaping @Sendable (Result<Void, Status>) -> Void) {
+  public func reload(done: @escaping @Sendable (Result<Void, Status>) -> Void) { reload(isHasty: false, done) }
+
+  private func reload(isHasty: Bool, _ done: @escaping @Sendable (Result<Void, Status>) -> Void) {
     thread.run {
       do throws(ModelDirectory.ModelDirectoryError) {
         let entries = try ModelDirectory.scan(self.options.directory)
@@ -117,7 +125,7 @@ public final class ModelRepository: Sendable {
         for name in known.keys where !names.contains(name) { known[name] = nil }
         for entry in entries {
           var model = known[entry.name] ?? Known()
-          if !model.isUnloaded { self.load(entry, into: &model) }
+          if !model.isUnloaded { self.load(entry, into: &model, isHasty: isHasty) }
           known[entry.name] = model
         }
         self.commit(known) { done(.success(())) }
@@ -128,11 +136,12 @@ public final class ModelRepository: Sendable {
     }
   }
 
-  /// The same, for a caller that has nothing else to do meanwhile: at start, or without a server.
+  /// The same, for a caller that has nothing else to do meanwhile: at start, or without a server. Beside busy processes
+  /// nice 19 could take minutes.
   public func reloadAndWait() throws(Status) {
     let finished = DispatchSemaphore(value: 0)
     let outcome = Outcome()
-    reload { result in
+    reload(isHasty: true) { result in
       outcome.result.withLock { $0 = result }
       finished.signal()
     }
@@ -192,9 +201,10 @@ public final class ModelRepository: Sendable {
     _ done: @escaping @Sendable (Result<Void, Status>) -> Void,
     _ work: @escaping @Sendable (@escaping @Sendable (Result<Void, Status>) -> Void) -> Void
   ) {
-    guard pendingChanges.add(1, ordering: .relaxed).newValue <= options.pendingChanges else {
+    let most = options.pendingChanges
+    guard pendingChanges.add(1, ordering: .relaxed).newValue <= most else {
       pendingChanges.subtract(1, ordering: .relaxed)
-      let message = "\(options.pendingChanges) loads and unloads are pending, the limit; ask again when they are done"
+      let message = "\(most) loads and unloads are pending, the limit; ask again when they are done"
       return done(.failure(Status(.resourceExhausted, message)))
     }
     thread.run {
@@ -226,7 +236,7 @@ public final class ModelRepository: Sendable {
     }
   }
 
-  private func load(_ entry: ModelDirectory.Entry, into known: inout Known) {
+  private func load(_ entry: ModelDirectory.Entry, into known: inout Known, isHasty: Bool = false) {
     known.failures = [:]
     known.reason = ""
     let present = Set(entry.versions.map(\.number))
@@ -251,7 +261,7 @@ public final class ModelRepository: Sendable {
         {
           continue
         }
-        let (model, verified) = try LoaderThread.politely { [configuration] in
+        let (model, verified) = try LoaderThread.politely(isHasty: isHasty) { [configuration] in
           try self.load(entry.name, version.number, path, configuration)
         }
         known.loaded[version.number] = Loaded(

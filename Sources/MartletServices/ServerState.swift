@@ -12,7 +12,7 @@ public final class ServerState: Sendable {
   /// Name of this server process, in prediction ids: 16 hexadecimal digits, unique over restarts.
   public let instance: String
   public let version: String
-  private let policy: ReadinessPolicy
+  private let policy: Mutex<ReadinessPolicy>
   private let repository: ModelRepository
   private let started = Atomic<Bool>(false)
   private let draining = Atomic<Bool>(false)
@@ -21,9 +21,12 @@ public final class ServerState: Sendable {
     let random = String(UInt64.random(in: .min ... .max), radix: 16)
     instance = String(repeating: "0", count: 16 - random.count) + random
     self.version = version
-    self.policy = policy
+    self.policy = Mutex(policy)
     self.repository = repository
   }
+
+  /// Readiness goes by another rule from here on.
+  public func apply(_ policy: ReadinessPolicy) { self.policy.withLock { $0 = policy } }
 
   /// The models have been loaded, or have failed to.
   public func markStarted() { started.store(true, ordering: .releasing) }
@@ -38,6 +41,7 @@ public final class ServerState: Sendable {
     guard started.load(ordering: .acquiring) else { return (false, "models are being loaded") }
     guard !isDraining else { return (false, "shutting down") }
     let catalogue = repository.catalogue
+    let policy = self.policy.withLock { $0 }
     let missing = catalogue.entries.filter(\.versions.isEmpty)
     if let first = missing.first(where: { policy == .all || $0.isRequired }) {
       return (false, "model \"\(first.name)\" is not ready: \(first.reason)")

@@ -20,7 +20,8 @@ public final class ServiceContext {
   let arena: MessageArena
   let server: ServerState
   let repository: ModelRepository
-  let limits: Limits
+  /// May change between rounds.
+  public var limits: Limits
   /// Brings work to the reactor's thread; any thread.
   let post: @Sendable (@escaping @Sendable () -> Void) -> Void
 

@@ -12,8 +12,11 @@ final class LogSink: MetricSource {
   static let maximumBacklog = 1024
 
   private let descriptor: Int32
-  private let format: ServerConfiguration.Logging.Format
-  private let linesPerSecond: UInt64
+  /// Whether lines are JSON.
+  private let isJSON: Atomic<Bool>
+  private let linesPerSecond: Atomic<UInt64>
+  /// The least level that is written, as its place among all.
+  private let leastLevel: Atomic<Int>
   private let now: @Sendable () -> UInt64
   private let queue = DispatchQueue(label: "martlet.log", qos: .utility)
   private let waiting = Atomic<Int>(0)
@@ -29,14 +32,27 @@ final class LogSink: MetricSource {
   ///   - descriptor: where lines go; stays the caller's.
   ///   - now: nanoseconds since 1970.
   init(
-    descriptor: Int32, format: ServerConfiguration.Logging.Format, linesPerSecond: Int,
+    descriptor: Int32, format: ServerConfiguration.Logging.Format, linesPerSecond: Int, level: Logger.Level = .info,
     now: @escaping @Sendable () -> UInt64 = LogSink.wallClock
   ) {
     self.descriptor = descriptor
-    self.format = format
-    self.linesPerSecond = UInt64(linesPerSecond)
+    isJSON = Atomic(format == .json)
+    self.linesPerSecond = Atomic(UInt64(linesPerSecond))
+    leastLevel = Atomic(Self.place(of: level))
     self.now = now
   }
+
+  /// The least level that is written; loggers ask for it at each line.
+  var level: Logger.Level { Logger.Level.allCases[leastLevel.load(ordering: .relaxed)] }
+
+  /// Writes the lines from here on by other settings.
+  func apply(format: ServerConfiguration.Logging.Format, linesPerSecond: Int, level: Logger.Level) {
+    isJSON.store(format == .json, ordering: .relaxed)
+    self.linesPerSecond.store(UInt64(linesPerSecond), ordering: .relaxed)
+    leastLevel.store(Self.place(of: level), ordering: .relaxed)
+  }
+
+  private static func place(of level: Logger.Level) -> Int { Logger.Level.allCases.firstIndex(of: level) ?? 0 }
 
   static func wallClock() -> UInt64 {
     var time = timespec()
@@ -95,7 +111,7 @@ final class LogSink: MetricSource {
     var known = window.load(ordering: .relaxed)
     while true {
       let count = known >> 32 == second ? known & 0xFFFF_FFFF : 0
-      guard count < linesPerSecond else { return false }
+      guard count < linesPerSecond.load(ordering: .relaxed) else { return false }
       let (exchanged, original) = window.compareExchange(
         expected: known, desired: second << 32 | (count + 1), ordering: .relaxed)
       if exchanged { return true }
@@ -120,11 +136,7 @@ final class LogSink: MetricSource {
 
   /// False when the descriptor did not take the whole line.
   private func put(_ line: LogLine) -> Bool {
-    let bytes =
-      switch format {
-      case .text: line.text()
-      case .json: line.json()
-      }
+    let bytes = isJSON.load(ordering: .relaxed) ? line.json() : line.text()
     return bytes.withUnsafeBytes { buffer in
       var rest = buffer[...]
       while !rest.isEmpty {

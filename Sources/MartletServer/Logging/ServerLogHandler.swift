@@ -5,15 +5,20 @@ import MartletCore
 struct ServerLogHandler: LogHandler {
   private let label: String
   private let sink: LogSink
-  var logLevel: Logger.Level
+  /// A level that a logger was given for itself.
+  private var ownLevel: Logger.Level?
   var metadata: Logger.Metadata = [:]
   var metadataProvider: Logger.MetadataProvider?
 
-  init(label: String, level: Logger.Level, sink: LogSink, metadataProvider: Logger.MetadataProvider? = nil) {
+  init(label: String, sink: LogSink, metadataProvider: Logger.MetadataProvider? = nil) {
     self.label = label
     self.sink = sink
-    logLevel = level
     self.metadataProvider = metadataProvider
+  }
+
+  var logLevel: Logger.Level {
+    get { ownLevel ?? sink.level }
+    set { ownLevel = newValue }
   }
 
   subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -33,25 +38,34 @@ struct ServerLogHandler: LogHandler {
 /// The log of a server process.
 public struct ServerLogging: Sendable {
   private let sink: LogSink
-  private let level: Logger.Level
 
   /// - Parameter descriptor: where lines go, standard error by default; stays the caller's.
   public init(_ configuration: ServerConfiguration.Logging, descriptor: Int32 = 2) {
     sink = LogSink(
-      descriptor: descriptor, format: configuration.format, linesPerSecond: configuration.linesPerSecond)
-    level = Logger.Level(rawValue: configuration.level.rawValue) ?? .info
+      descriptor: descriptor, format: configuration.format, linesPerSecond: configuration.linesPerSecond,
+      level: Self.level(configuration))
+  }
+
+  private static func level(_ configuration: ServerConfiguration.Logging) -> Logger.Level {
+    Logger.Level(rawValue: configuration.level.rawValue) ?? .info
+  }
+
+  /// Writes by other settings from here on, whatever loggers there are.
+  public func apply(_ configuration: ServerConfiguration.Logging) {
+    sink.apply(
+      format: configuration.format, linesPerSecond: configuration.linesPerSecond, level: Self.level(configuration))
   }
 
   /// A logger that writes here, whatever the process as a whole logs to.
   public func logger(label: String) -> Logger {
-    Logger(label: label) { ServerLogHandler(label: $0, level: level, sink: sink) }
+    Logger(label: label) { ServerLogHandler(label: $0, sink: sink) }
   }
 
   /// Makes every logger of the process write here. Once in a process, before the first logger is made.
   public func bootstrap() {
     LoggingSystem.bootstrap(
-      { [sink, level] label, provider in
-        ServerLogHandler(label: label, level: level, sink: sink, metadataProvider: provider)
+      { [sink] label, provider in
+        ServerLogHandler(label: label, sink: sink, metadataProvider: provider)
       }, metadataProvider: nil)
   }
 

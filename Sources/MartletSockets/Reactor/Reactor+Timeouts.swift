@@ -42,6 +42,19 @@ extension Reactor {
     wheel.schedule(at: time, .handler(token))
   }
 
+  /// Holds its connections, also those that are open, to other limits. What was made by the old ones stays: how many
+  /// connections there is room for, how much is read at once, how much the mailbox takes.
+  public func apply(_ limits: SocketLimits) {
+    assertOnThread()
+    self.limits = limits
+    timeouts = Timeouts(limits)
+    for handle in slab.handles {
+      guard let connection = slab[handle], connection.pointee.phase != .ending else { continue }
+      connection.pointee.armedUntil = .distantFuture
+      arm(connection, handle, nextDeadline(connection).0)
+    }
+  }
+
   /// Makes sure that the connection is looked at when `deadline` has passed.
   func arm(_ connection: UnsafeMutablePointer<Connection>, _ handle: ConnectionHandle, _ deadline: MonotonicTime) {
     guard deadline < connection.pointee.armedUntil else { return }

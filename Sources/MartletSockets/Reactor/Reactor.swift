@@ -17,7 +17,8 @@ public final class Reactor: @unchecked Sendable {
   }
 
   public let index: Int
-  public let limits: SocketLimits
+  /// Changed by `apply` alone; afterwards for the reactor's thread.
+  public internal(set) var limits: SocketLimits
   public let statistics: SocketStatistics
 
   let poller: any Poller
@@ -28,9 +29,9 @@ public final class Reactor: @unchecked Sendable {
   let stopRequested = Atomic<Bool>(false)
   let openConnections = Atomic<Int>(0)
 
-  let timeouts: Timeouts
+  var timeouts: Timeouts
   /// Nanoseconds of `limits.spin`.
-  let spin: UInt64
+  var spin: UInt64
   /// When something last happened; followed only where the reactor spins.
   var lastEvent = MonotonicTime(nanoseconds: 0)
   let slab: ConnectionSlab
