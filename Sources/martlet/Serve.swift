@@ -10,18 +10,23 @@ struct Serve: AsyncParsableCommand {
     discussion: """
       Prints one line when it is ready, with the addresses it listens on. SIGTERM and SIGINT drain: readiness goes
       first, calls in flight are answered, later ones refused with UNAVAILABLE; a second signal ends at once. SIGHUP
-      reads the models again.
+      reads the configuration and the models again.
+
+      With --takeover a server that is started anew takes the listening sockets of the one that runs, loads its models
+      and serves; only then the old one drains. SIGUSR2 starts the new one, by the same command line. Sockets from
+      systemd (LISTEN_FDS) are used for the addresses that they are bound to, or for all when no --listen is given.
 
       EXAMPLES:
         martlet serve --models models
         martlet serve --models models --listen tcp://127.0.0.1:9001 --listen unix:/run/martlet.sock
+        martlet serve --models models --takeover /run/martlet/takeover
         martlet serve --config deployment/martlet.yaml --check
 
       EXIT CODES:
-        0  ended after a drain, or --check found every model good
+        0  ended after a drain or a hand-over, or --check found every model good
         1  a model did not load (--check), or a second signal
         2  the command line or the configuration is wrong
-        5  the server could not start: an address is taken, the models cannot be read
+        5  the server could not start: an address is taken, the models cannot be read, a model keeps it from taking over
       """)
 
   @Option(name: .long, help: ArgumentHelp("Directory of NAME/VERSION/model.onnx folders.", valueName: "directory"))
@@ -35,6 +40,11 @@ struct Serve: AsyncParsableCommand {
   @Option(
     name: .long, help: ArgumentHelp("HOST:PORT of /metrics, /livez and /readyz; off for none.", valueName: "address"))
   var admin: String?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp("Socket's path to take over from a running server, and to hand over later.", valueName: "path"))
+  var takeover: String?
 
   @Flag(name: .long, help: "Let the admin address be reachable from other machines.")
   var adminAllowRemote = false
@@ -73,10 +83,11 @@ struct Serve: AsyncParsableCommand {
   var printConfig = false
 
   func run() async throws {
+    let environment = ProcessInfo.processInfo.environment
+    let source = ConfigurationSource(file: config, environment: environment, overrides: try overrides())
     let configuration: ServerConfiguration
     do {
-      configuration = try ServerConfiguration.load(
-        file: config, environment: ProcessInfo.processInfo.environment, overrides: try overrides())
+      configuration = try source.load()
     } catch {
       throw Failure(.usage, "\(error)")
     }
@@ -84,13 +95,20 @@ struct Serve: AsyncParsableCommand {
       print(configuration.renderEffective(), terminator: "")
       return
     }
+    let activated: ActivatedSockets
+    do {
+      activated = try ActivatedSockets.take(environment: environment)
+    } catch {
+      throw Failure(.failed, error.message)
+    }
     let logging = ServerLogging(configuration.logging)
     logging.bootstrap()
     defer { logging.flush() }
     let logger = logging.logger(label: "martlet")
-    let server = Server(configuration, logger: logger, metrics: [logging.metrics])
+    let server = Server(configuration, activated: activated, logger: logger, metrics: [logging.metrics])
     if check { return try report(server) }
-    try await serve(server, logger, logging)
+    let reloader = Reloader(server, source: source) { logging.apply($0.logging) }
+    try await serve(server, reloader, logger, logging, canHandOver: configuration.takeover != nil)
   }
 
   private func overrides() throws -> [ConfigurationOverride] {
@@ -102,6 +120,7 @@ struct Serve: AsyncParsableCommand {
     add("models.directory", models, "--models")
     add("admin.address", admin, "--admin")
     if adminAllowRemote { add("admin.allow_remote", "true", "--admin-allow-remote") }
+    add("takeover", takeover, "--takeover")
     add("poller", poller, "--poller")
     add("spin", spin, "--spin")
     add("reactors", reactors, "--reactors")
@@ -134,30 +153,47 @@ struct Serve: AsyncParsableCommand {
     case started
     case failed(String)
     case signal(Int32)
+    case handedOver
     case drained(connectionsLeft: Int)
   }
 
-  private func serve(_ server: Server, _ logger: Logger, _ logging: ServerLogging) async throws {
+  private func serve(
+    _ server: Server, _ reloader: Reloader, _ logger: Logger, _ logging: ServerLogging, canHandOver: Bool
+  ) async throws {
     let (events, continuation) = AsyncStream.makeStream(of: Event.self)
     let watcher = SignalWatcher()
-    for number in [SIGTERM, SIGINT, SIGHUP] { watcher.on(number) { continuation.yield(.signal(number)) } }
+    for number in [SIGTERM, SIGINT, SIGHUP, SIGUSR2] { watcher.on(number) { continuation.yield(.signal(number)) } }
     Task {
       do {
-        try await server.start()
+        try await server.start(handedOver: { _ in continuation.yield(.handedOver) })
         continuation.yield(.started)
       } catch {
         continuation.yield(.failed((error as? Status)?.message ?? "\(error)"))
       }
     }
+    let successor = Successor()
     var isStarted = false
     var isDraining = false
+    // A drain that nobody has asked for: whoever ends the service does not mean to cut it short.
+    var isUnasked = false
     for await event in events {
       switch event {
       case .started:
         isStarted = true
         announce(server)
       case .failed(let reason): throw Failure(.failed, reason)
-      case .signal(SIGHUP): if isStarted, !isDraining { server.reload() }
+      case .signal(SIGHUP): if isStarted, !isDraining { reloader.request() }
+      case .signal(SIGUSR2):
+        if !canHandOver {
+          logger.error("SIGUSR2: a new process could not take over; start the server with --takeover")
+        } else if isStarted, !isDraining {
+          successor.start(logger: logger)
+        }
+      case .handedOver:
+        isDraining = true
+        isUnasked = true
+        Task { continuation.yield(.drained(connectionsLeft: await server.drain())) }
+      case .signal where isUnasked: isUnasked = false
       case .signal(let number):
         guard isStarted, !isDraining else {
           logger.warning("ending at once", metadata: ["signal": "\(number)", "draining": "\(isDraining)"])

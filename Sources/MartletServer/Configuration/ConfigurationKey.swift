@@ -109,6 +109,19 @@ public struct ConfigurationKey: Sendable {
       read: { $0.isEmpty || $0.utf8.count > 4095 || $0.utf8.contains(0) ? nil : $0 }, show: { $0 })
   }
 
+  /// The path of a socket's file, or `off`.
+  static func optionalSocketPath(
+    _ path: String, _ field: Field<String?>, most: Int, _ documentation: String
+  ) -> ConfigurationKey {
+    scalar(
+      path, field, expected: "a path of 1 to \(most) bytes, or off", documentation, isText: true,
+      read: { text in
+        if text == "off" { return .some(nil) }
+        return text.isEmpty || text.utf8.count > most || text.utf8.contains(0) ? nil : .some(text)
+      },
+      show: { $0 ?? "off" })
+  }
+
   /// An address, or `off`.
   static func optionalAddress(
     _ path: String, _ field: Field<HostPort?>, _ documentation: String

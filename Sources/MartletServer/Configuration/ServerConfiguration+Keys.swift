@@ -21,6 +21,11 @@ extension ServerConfiguration {
       "Threads for batches over batching.inline_budget. auto: a quarter of the usable cores, rounded down. With 0 the "
         + "reactors score large batches themselves, in pieces."),
 
+    .optionalSocketPath(
+      "takeover", \.takeover, most: ListenAddress.longestPath - 4,
+      "Socket through which a server that is started with the same path takes over from the one that runs: it gets the "
+        + "listening sockets, loads its models and serves, and only then the old one drains. off for none."),
+
     .optionalAddress(
       "admin.address", \.admin.address,
       "Plain HTTP for /metrics, /livez and /readyz; off for none."),

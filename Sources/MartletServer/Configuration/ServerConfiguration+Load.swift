@@ -145,9 +145,12 @@ extension ServerConfiguration {
 
   // MARK: Keys that must fit each other
 
+  /// Whether somebody said what the key's value is.
+  func isSet(_ path: String) -> Bool { origins[path] != nil }
+
   private func origin(of path: String) -> ConfigurationOrigin { origins[path] ?? .standard }
 
-  private func checkTogether() throws(ConfigurationError) {
+  func checkTogether() throws(ConfigurationError) {
     if let address = admin.address, !address.isLoopback, !admin.allowRemote {
       throw ConfigurationError(
         origin(of: "admin.address"), key: "admin.address",

@@ -29,6 +29,9 @@ extension ServerConfiguration {
       # `martlet serve --print-config` shows the values in effect and where each came from. A key that is not known
       # and a value that does not fit are refused with their line.
       #
+      # SIGHUP reads it again: keys that say so take their new value while the server runs, of others the log says that
+      # they wait for a restart. A file that is wrong changes nothing.
+      #
       # Durations take ns, us, ms, s, m or h; sizes take B, KiB, MiB or GiB.
 
       """
@@ -43,7 +46,8 @@ extension ServerConfiguration {
       }
       let indent = section.isEmpty ? "" : "  "
       text += comment(key.documentation, indent: indent)
-      text += comment("Takes \(key.expected). \(key.environmentName)", indent: indent)
+      let reload = reloadable.contains(key.path) ? " Changes at SIGHUP." : ""
+      text += comment("Takes \(key.expected).\(reload) \(key.environmentName)", indent: indent)
       text += entry(key, defaults) + "\n"
     }
     return text

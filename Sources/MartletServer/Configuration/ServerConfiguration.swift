@@ -12,6 +12,8 @@ public struct ServerConfiguration: Sendable, Equatable {
   public var reactors: Int?
   /// Nil: from the usable cores.
   public var scorers: Int?
+  /// Nil: no hand-over to a successor.
+  public var takeover: String?
   public var admin = Admin()
   public var models = Models()
   public var rounds = Rounds()

@@ -15,13 +15,45 @@ final class ReactorStack: @unchecked Sendable {
   let models: ReactorModels
   let sources: [any MetricSource]
   private let rpc: RPCServer
+  private let context: ServiceContext
+
+  /// The bounds that may change while it runs.
+  struct Limits {
+    var rpc: RPCLimits
+    var sockets: SocketLimits
+    var services: ServiceContext.Limits
+
+    init(_ configuration: ServerConfiguration, reactors: Int) {
+      let limits = configuration.limits
+      let timeouts = configuration.timeouts
+      rpc = RPCLimits(
+        frameBytes: limits.frameBytes, callsPerConnection: limits.callsPerConnection,
+        callsPerConnectionAndRound: configuration.rounds.connectionCalls,
+        calls: max(1, limits.callsInFlight / reactors))
+      services = ServiceContext.Limits(rowsPerCall: limits.rowsPerCall)
+      sockets = SocketLimits()
+      sockets.maxConnections = limits.maxConnections
+      sockets.maxConnectionsPerAddress = limits.maxConnectionsPerAddress
+      sockets.readChunkBytes = configuration.rounds.connectionBytes
+      sockets.maxReadBufferBytes = limits.frameBytes + max(128 << 10, 2 * configuration.rounds.connectionBytes)
+      sockets.maxWriteBufferBytes = limits.writeBufferBytes
+      sockets.writeHighWaterBytes = limits.writeHighWaterBytes
+      sockets.maxBufferBytes = limits.bufferBytes
+      sockets.mailboxCapacity = limits.mailboxEntries
+      sockets.spin = configuration.spin
+      sockets.lingerTimeout = timeouts.linger
+      sockets.acceptBackoff = timeouts.acceptBackoff
+      sockets.idleTimeout = timeouts.idle
+      sockets.firstByteTimeout = timeouts.firstByte
+      sockets.frameTimeout = timeouts.frame
+      sockets.writeTimeout = timeouts.write
+    }
+  }
 
   struct Shared {
-    var limits: RPCLimits
-    var socketLimits: SocketLimits
+    var limits: Limits
     var batchLimits: BatchLimits
     var batching: Batcher.Options
-    var serviceLimits: ServiceContext.Limits
     var messageMemoryBytes: Int
     var poller: PollerKind
     var scorer: (any BatchScorer)?
@@ -34,9 +66,9 @@ final class ReactorStack: @unchecked Sendable {
   init(index: Int, _ shared: Shared) {
     let socketStatistics = SocketStatistics(reactor: index)
     let reactor = Reactor(
-      index: index, poller: shared.poller, limits: shared.socketLimits, statistics: socketStatistics)
+      index: index, poller: shared.poller, limits: shared.limits.sockets, statistics: socketStatistics)
     let arena = MessageArena(capBytes: shared.messageMemoryBytes)
-    let rpc = RPCServer(reactor: reactor, limits: shared.limits, arena: arena)
+    let rpc = RPCServer(reactor: reactor, limits: shared.limits.rpc, arena: arena)
     let models = ReactorModels(limits: shared.batchLimits)
     let post: @Sendable (@escaping @Sendable () -> Void) -> Void = { work in _ = reactor.post(work) }
     let batcher = Batcher(
@@ -44,7 +76,7 @@ final class ReactorStack: @unchecked Sendable {
       wake: { time in reactor.schedule(at: time, token: 0) })
     let context = ServiceContext(
       responder: rpc, batcher: batcher, models: models, arena: arena, server: shared.state,
-      repository: shared.repository, limits: shared.serviceLimits, post: post)
+      repository: shared.repository, limits: shared.limits.services, post: post)
     let scoring = ScoringService(context, reactor: index)
     let inference = OpenInferenceService(context)
     let health = HealthService(context, services: [scoring.name, inference.name])
@@ -53,6 +85,7 @@ final class ReactorStack: @unchecked Sendable {
     reactor.setHandler(rpc)
     self.reactor = reactor
     self.rpc = rpc
+    self.context = context
     self.models = models
     sources = [socketStatistics, rpc.statistics, batcher.statistics, models]
   }
@@ -64,6 +97,15 @@ final class ReactorStack: @unchecked Sendable {
       done()
     }
     if !isPosted { done() }
+  }
+
+  /// Keeps to other bounds from the next round on.
+  func apply(_ limits: Limits) {
+    _ = reactor.post {
+      self.rpc.limits = limits.rpc
+      self.context.limits = limits.services
+      self.reactor.apply(limits.sockets)
+    }
   }
 
   /// Refuses new calls from the next round on.

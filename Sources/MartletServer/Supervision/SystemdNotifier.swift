@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import MartletCore
 
@@ -26,6 +27,11 @@ public final class SystemdNotifier: Sendable {
 
   /// The service has begun to end.
   public func stopping(status: String) { send("STOPPING=1\nSTATUS=\(Self.line(status))") }
+
+  /// Another process of the service is its main one from here on, and tells how it is.
+  public func handedOver(to process: Int32) {
+    send("MAINPID=\(process)\nSTATUS=process \(process) has taken over")
+  }
 
   /// The service reads its models anew; `ready` says when it has.
   public func reloading() {

@@ -1,13 +1,18 @@
 // Calls a Martlet server with the published ttrpc client, and prints a line for each thing it checked.
 //
-//	client ADDRESS MODELS      ADDRESS: tcp://HOST:PORT or unix:PATH; MODELS: the directory that is served
+//	client ADDRESS MODELS          ADDRESS: tcp://HOST:PORT or unix:PATH; MODELS: the directory that is served
+//	client ADDRESS MODELS steady   calls without a pause until standard input ends, connects anew when a call is
+//	                               refused with Unavailable, and prints what became of the calls as JSON
 package main
 
 import (
 	"context"
 	"encoding/binary"
 	"encoding/csv"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"os"
@@ -249,6 +254,69 @@ func expect(code codes.Code, err error) error {
 	return nil
 }
 
+var errWrong = errors.New("a wrong answer")
+
+// steady calls until done is closed. A call is lost when it was sent and got neither an answer nor Unavailable.
+func steady(network, address string, g *golden, first int, done <-chan struct{}) map[string]int {
+	counts := map[string]int{"answered": 0, "refused": 0, "lost": 0, "wrong": 0, "unreached": 0}
+	row := first
+	for {
+		connection, err := net.Dial(network, address)
+		if err != nil {
+			counts["unreached"]++
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		client := ttrpc.NewClient(connection)
+		for err == nil {
+			select {
+			case <-done:
+				client.Close()
+				return counts
+			default:
+			}
+			row = (row + 1) % len(g.rows)
+			response := &scoreResponse{}
+			err = client.Call(background, scoring, "Score", g.score([]int{row}), response)
+			if err == nil && (response.Classification == nil ||
+				g.compare([]int{row}, response.Classification.Probabilities, 2) != nil) {
+				err = errWrong
+			}
+			switch {
+			case err == nil:
+				counts["answered"]++
+			case err == errWrong:
+				counts["wrong"]++
+			case status.Code(err) == codes.Unavailable:
+				counts["refused"]++
+			default:
+				counts["lost"]++
+				fmt.Fprintln(os.Stderr, "lost:", err)
+			}
+		}
+		client.Close()
+	}
+}
+
+// steadyAll lets several callers call at once and prints the sums.
+func steadyAll(network, address string, g *golden) {
+	done := make(chan struct{})
+	results := make(chan map[string]int)
+	const callers = 4
+	for caller := 0; caller < callers; caller++ {
+		go func(caller int) { results <- steady(network, address, g, caller*7, done) }(caller)
+	}
+	io.Copy(io.Discard, os.Stdin)
+	close(done)
+	sum := map[string]int{}
+	for caller := 0; caller < callers; caller++ {
+		for name, count := range <-results {
+			sum[name] += count
+		}
+	}
+	json.NewEncoder(os.Stdout).Encode(sum)
+}
+
 var (
 	background = context.Background()
 	failed     = false
@@ -272,6 +340,10 @@ func main() {
 	if err != nil {
 		fmt.Println("FAIL golden rows:", err)
 		os.Exit(1)
+	}
+	if len(os.Args) > 3 && os.Args[3] == "steady" {
+		steadyAll(network, address, g)
+		return
 	}
 	connection, err := net.Dial(network, address)
 	if err != nil {
