@@ -28,6 +28,9 @@ final class LoadDriver: @unchecked Sendable {
     var isOpen = false
     var inFlight = 0
     var failures = 0
+    /// Takes no calls and is opened anew when its last one has ended.
+    var isRetiring = false
+    var lastRetired = MonotonicTime(nanoseconds: 0)
     /// When to open it again; set while it has no handle.
     var retryAt: MonotonicTime?
   }
@@ -48,6 +51,8 @@ final class LoadDriver: @unchecked Sendable {
   private static let sendsPerRound = 256
   /// A connection with more unsent bytes than this takes no further call.
   private static let maximumUnsentBytes = 256 << 10
+  /// A connection is given up for what its server says at most so often: it may say the same on every one.
+  private static let retiringNanoseconds: UInt64 = 100_000_000
   private static let maximumRetryNanoseconds: UInt64 = 1_000_000_000
 
   private enum Token {
@@ -370,6 +375,19 @@ extension LoadDriver: CallChannelDelegate {
       bytes: payload.byteCount)
     count(isOK: completion.code == 0)
     if completion.code == 0 { recent.record(completion.receivedAt.nanoseconds(since: call.scheduled)) }
+    retire(Int(call.lane), afterUnavailable: completion.code == StatusCode.unavailable.rawValue)
+  }
+
+  /// A server that another one takes over from refuses what comes on its connections: the next one has to be new.
+  private func retire(_ lane: Int, afterUnavailable isUnavailable: Bool) {
+    if isUnavailable, lanes[lane].isOpen {
+      let now = MonotonicTime.now()
+      guard now.nanoseconds(since: lanes[lane].lastRetired) > Self.retiringNanoseconds else { return }
+      lanes[lane].lastRetired = now
+      lanes[lane].isOpen = false
+      lanes[lane].isRetiring = true
+    }
+    if lanes[lane].isRetiring, lanes[lane].inFlight == 0, let handle = lanes[lane].handle { channel.close(handle) }
   }
 
   func lost(call number: UInt64, on connection: ConnectionHandle, reason: CloseReason) {
@@ -380,6 +398,11 @@ extension LoadDriver: CallChannelDelegate {
 
   func closed(_ connection: ConnectionHandle, reason: CloseReason) {
     guard let lane = lane(of: connection) else { return }
+    if lanes[lane].isRetiring {
+      lanes[lane].isRetiring = false
+      lanes[lane].handle = nil
+      return open(lane)
+    }
     failed(lane, ClientError(.unavailable, "the connection ended: \(reason.name)", origin: .connection))
   }
 
