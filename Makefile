@@ -1,7 +1,7 @@
 # Every command a person needs around the sources. `make` alone lists them.
 #
 #   SWIFT   how to call the Swift toolchain (default: swift)
-#   COUNT   how many streams `make fuzz` makes (default: 1000000)
+#   COUNT   how many streams `make fuzz` makes (default: 1000000), how often `make restarts` restarts (default: 100)
 #   MINUTES how long `make fuzz-loaders` takes for each loader and `make fuzz-rpc` for each target (default: 15), and
 #           `make soak` (default: 30)
 #   MODELS  how many models `make prove-engine`, and of each library `make prove-native`, compares (default: 100000)
@@ -42,6 +42,12 @@ integration: release ## Run the tests that start the real binary
 	scripts/setup --quiet test
 	scripts/python-env
 	Tests/Integration/run "$$($(SWIFT) build -c release --show-bin-path)/martlet"
+
+restarts: release ## Restart a server under load, COUNT times (default here: 100); no call may be lost
+	scripts/setup --quiet test
+	scripts/python-env
+	RESTARTS=$(if $(filter command line environment,$(origin COUNT)),$(COUNT),100) \
+	  Tests/Integration/run "$$($(SWIFT) build -c release --show-bin-path)/martlet" takeover
 
 demo: ## Build, serve two models, score, load-test, scrape the metrics, drain
 	scripts/demo
