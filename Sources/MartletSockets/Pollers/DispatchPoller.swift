@@ -62,6 +62,8 @@ final class DispatchPoller: Poller, @unchecked Sendable {
     set.update(descriptor, token: token, events: EpollSet.events(interest))
   }
 
+  func forget(_ descriptor: Int32) { set.remove(descriptor) }
+
   // Closing the only descriptor of a socket takes it out of the set.
   func close(_ descriptor: consuming FileDescriptor) {}
 

@@ -70,7 +70,7 @@ final class EpollPoller: Poller, @unchecked Sendable {
     set.update(descriptor, token: token, events: EpollSet.events(interest))
   }
 
-  func forget(_ descriptor: Int32) { _ = control(EPOLL_CTL_DEL, descriptor, 0, 0) }
+  func forget(_ descriptor: Int32) { set.remove(descriptor) }
 
   // Closing the only descriptor of a socket takes it out of the set.
   func close(_ descriptor: consuming FileDescriptor) {}

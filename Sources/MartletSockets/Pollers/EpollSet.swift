@@ -27,6 +27,8 @@ final class EpollSet: Sendable {
     _ = control(EPOLL_CTL_MOD, watched, token, events)
   }
 
+  func remove(_ watched: Int32) { _ = control(EPOLL_CTL_DEL, watched, 0, 0) }
+
   private func control(_ operation: Int32, _ watched: Int32, _ token: UInt64, _ events: UInt32) -> Bool {
     var event = epoll_event()
     event.events = events

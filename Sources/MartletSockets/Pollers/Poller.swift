@@ -82,7 +82,3 @@ protocol Poller: AnyObject {
   /// Takes a registered descriptor out and closes it, as soon as nothing of the system still looks at it.
   func close(_ descriptor: consuming FileDescriptor)
 }
-
-extension Poller {
-  func forget(_ descriptor: Int32) {}
-}
