@@ -89,13 +89,18 @@ static martlet_select_plan select_plan;
 static martlet_plane_plan plane_plan;
 static martlet_row_plan row_plan;
 
-static uint32_t *thresholds, *columns, *tests;
+// The leaves of trees for planes as numbers, and byte by byte for processors with byte permutes.
+static martlet_plane_tree *plane_trees[2];
+static float *plane_values[2];
+
+static uint32_t *thresholds, *columns;
+static uint16_t *tests;
 static size_t placed;
 
 static void place_node(const node *at) {
   thresholds[placed] = at->threshold * 0x01010101u;
   columns[placed] = 64u * at->column;
-  tests[placed++] = (uint32_t)at->column * CUTS + at->threshold;
+  tests[placed++] = (uint16_t)(at->column * CUTS + at->threshold);
 }
 
 static void place_children_first(const tree *of, int place) {
@@ -117,7 +122,10 @@ static void make_encoder(void) {
     features[f] = (martlet_coded_feature){f, CUTS, 2, 272 * f, f, 1, true};
     codes[f] = (martlet_code_column){0, UINT32_MAX, 0};
   }
-  encoder = (martlet_encoder){features, codes, levels, NULL, FEATURES, FEATURES, false, martlet_cpu_level()};
+  uint8_t *short_rows = aligned(128);
+  for (int f = 0; f < FEATURES; f++) short_rows[f] = (uint8_t)f;
+  encoder = (martlet_encoder){
+      features, codes, levels, NULL, FEATURES, FEATURES, false, martlet_cpu_level(), short_rows};
 }
 
 static void write_word(uint8_t *to, int32_t word) { memcpy(to, &word, sizeof word); }
@@ -157,16 +165,17 @@ static void make_plans(int is_complete) {
   const uint32_t bits = is_complete ? 6 : 5;
   thresholds = aligned(TREES * MOST_NODES * 4);
   columns = aligned(TREES * MOST_NODES * 4);
-  tests = aligned(TREES * MOST_NODES * 4);
+  tests = aligned(TREES * MOST_NODES * 2);
   placed = 0;
   martlet_select_tree *select_trees = aligned(TREES * sizeof *select_trees);
-  martlet_plane_tree *plane_trees = aligned(TREES * sizeof *plane_trees);
+  for (int i = 0; i < 2; i++) plane_trees[i] = aligned(TREES * sizeof **plane_trees);
   martlet_row_tree *row_trees = aligned(TREES * sizeof *row_trees);
   uint8_t *nodes = aligned(TREES * 1024);
   uint32_t *outputs = aligned(TREES * 4);
   uint16_t *operands = aligned(TREES * MOST_NODES * 4), *places = aligned(TREES * MOST_NODES * 4);
-  uint32_t *plane_tests = aligned(TREES * MOST_NODES * 4);
+  uint16_t *plane_tests = aligned(TREES * MOST_NODES * 2);
   float *values = aligned(TREES * 64 * sizeof *values), *row_values = aligned(TREES * 64 * sizeof *values);
+  uint8_t *value_bytes = aligned(TREES * 256);
   size_t node_bytes = 0, depth = 0;
   for (uint32_t index = 0; index < TREES; index++) {
     tree *of = trees + index;
@@ -181,9 +190,9 @@ static void make_plans(int is_complete) {
     const martlet_leaves leaves = {index << bits, index, 1, bits};
     if (is_complete) {
       place_children_first(of, 0);
-      memcpy(plane_tests + first, tests + first, count * 4);
+      memcpy(plane_tests + first, tests + first, count * 2);
       select_trees[index] = (martlet_select_tree){leaves, 6, count, first, 0};
-      plane_trees[index] = (martlet_plane_tree){leaves, 6, count, first, 0, 6};
+      plane_trees[0][index] = (martlet_plane_tree){leaves, 6, count, first, 0, 6};
       place_levels(of, 0, 1, nodes + node_bytes);
       nodes[node_bytes] = nodes[node_bytes + 1];
       nodes[node_bytes + 64] = nodes[node_bytes + 65];
@@ -207,28 +216,36 @@ static void make_plans(int is_complete) {
         places[2 * (first + i) + 1] = (uint16_t)(at->high < 0 ? 256 + ~at->high : at->high);
       }
       select_trees[index] = (martlet_select_tree){leaves, 0, count, first, 2 * first};
-      plane_trees[index] = (martlet_plane_tree){leaves, 0, count, first, 2 * first, 5};
+      plane_trees[0][index] = (martlet_plane_tree){leaves, 0, count, first, 2 * first, 5};
     }
+    plane_trees[1][index] = plane_trees[0][index];
+    plane_trees[1][index].leaves.first_value = 64 * index;
+    plane_trees[1][index].leaves.bits = 6;
+    for (int leaf = 0; leaf < 64; leaf++)
+      for (int byte = 0; byte < 4; byte++)
+        value_bytes[256 * index + (uint32_t)(64 * byte + leaf)] = ((const uint8_t *)(of->leaves + leaf))[byte];
     const uint32_t first_node = (uint32_t)(is_complete ? node_bytes : node_bytes / 2);
     row_trees[index] = (martlet_row_tree){
         first_node, leaves_of_tree * index, leaves_of_tree, index, 1};
     node_bytes += is_complete ? 128 : place_chunk(of, nodes + node_bytes);
   }
   martlet_tested_column *tested = aligned(FEATURES * sizeof *tested);
-  uint8_t *tested_thresholds = aligned(FEATURES * CUTS);
+  uint32_t *tested_thresholds = aligned(FEATURES * CUTS * 4);
   for (uint32_t f = 0; f < FEATURES; f++) {
     tested[f] = (martlet_tested_column){64 * f, CUTS * f, CUTS};
-    for (uint32_t i = 0; i < CUTS; i++) tested_thresholds[CUTS * f + i] = (uint8_t)i;
+    for (uint32_t i = 0; i < CUTS; i++) tested_thresholds[CUTS * f + i] = i * 0x01010101u;
   }
+  plane_values[0] = values;
+  plane_values[1] = (float *)(void *)value_bytes;
   uint32_t jumps = 3;
   while ((1u << jumps) + 1 < depth) jumps++;
   select_plan = (martlet_select_plan){
       encoder, select_trees, TREES, thresholds, columns, operands, 31, values, outputs, 1};
   plane_plan = (martlet_plane_plan){
-      encoder, tested, FEATURES, tested_thresholds, FEATURES * CUTS, plane_trees, TREES, plane_tests, places,
-      values, outputs, 1};
+      encoder, tested, FEATURES, tested_thresholds, FEATURES * CUTS, plane_trees[0], TREES, plane_tests, places,
+      values, outputs, 1, true};
   row_plan = (martlet_row_plan){
-      encoder, row_trees, TREES, nodes, row_values, outputs, 1, jumps, is_complete, !is_complete, false};
+      encoder, row_trees, TREES, nodes, row_values, outputs, 1, jumps, is_complete, !is_complete, false, is_complete};
 }
 
 static void score(int kind, const float *rows, size_t count, float *scores, void *temporary) {
@@ -283,6 +300,8 @@ int main(int argc, char **argv) {
     for (int level = martlet_cpu_highest(); level >= 0; level--) {
       encoder.level = level;
       row_plan.encoder = select_plan.encoder = plane_plan.encoder = encoder;
+      plane_plan.trees = plane_trees[level == MARTLET_CPU_AVX512_BYTES];
+      plane_plan.values = plane_values[level == MARTLET_CPU_AVX512_BYTES];
       for (int kind = 0; kind < (is_complete ? 4 : 3); kind++) {
         printf("%-14s%-13s", levels[level], kinds[kind]);
         for (size_t s = 0; s < SIZES; s++) {

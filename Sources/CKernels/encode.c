@@ -96,6 +96,17 @@ INLINED uint32_t code_of(
   return above < most ? above : most;
 }
 
+// Codes of 64 rows from their ranks, without a branch, so that the compiler does it in vectors.
+INLINED void code_block(
+    const martlet_code_column *column, const uint16_t *ranks, const uint8_t *is_missing, uint8_t *to) {
+  const uint16_t first = (uint16_t)column->first, missing = column->missing;
+  for (int i = 0; i < BLOCK; i++) {
+    const uint16_t above = (uint16_t)(ranks[i] > first ? ranks[i] - first : 0);
+    const uint16_t code = above < 255 ? above : 255;
+    to[i] = (uint8_t)(is_missing[i] ? missing : code);
+  }
+}
+
 #define DEFINE_ENCODE_BLOCKS(NAME, TYPE, TARGET, SEARCH)                                                               \
   static TARGET void NAME(                                                                                             \
       const martlet_encoder *encoder, const TYPE *rows, size_t stride, size_t count, uint8_t *codes) {                 \
@@ -113,17 +124,28 @@ INLINED uint32_t code_of(
           for (size_t i = 0; i < n; i++) to[i] = (uint8_t)SEARCH(cuts, 2, feature.cuts, from[i * stride]);             \
         } else {                                                                                                       \
           const martlet_code_column *columns = encoder->columns + feature.first_column;                                \
+          uint16_t ranks[BLOCK] = {0};                                                                                 \
+          uint8_t is_missing[BLOCK] = {0};                                                                             \
           for (size_t i = 0; i < n; i++) {                                                                             \
             const TYPE value = from[i * stride];                                                                       \
-            const uint32_t rank = SEARCH(cuts, feature.levels, feature.cuts, value);                                   \
-            for (uint32_t column = 0; column < feature.columns; column++)                                              \
-              to[BLOCK * (size_t)column + i] =                                                                         \
-                  (uint8_t)code_of(encoder, columns + column, rank, feature.cuts, value != value, 255);                \
+            ranks[i] = (uint16_t)(                                                                                     \
+                feature.levels == 2 ? SEARCH(cuts, 2, feature.cuts, value)                                             \
+                                    : SEARCH(cuts, feature.levels, feature.cuts, value));                              \
+            is_missing[i] = value != value;                                                                            \
+          }                                                                                                            \
+          for (uint32_t column = 0; column < feature.columns; column++) {                                              \
+            uint8_t *codes_to = to + BLOCK * (size_t)column;                                                           \
+            if (columns[column].lookup == UINT32_MAX) {                                                                \
+              code_block(columns + column, ranks, is_missing, codes_to);                                               \
+              continue;                                                                                                \
+            }                                                                                                          \
+            const uint8_t *lookup = encoder->lookups + columns[column].lookup;                                         \
+            for (size_t i = 0; i < n; i++) codes_to[i] = lookup[is_missing[i] ? feature.cuts + 1 : ranks[i]];          \
           }                                                                                                            \
         }                                                                                                              \
       }                                                                                                                \
     }                                                                                                                  \
-  }                                                                                                                    \
+  }
 
 #define DEFINE_ENCODE_ROWS(NAME, TYPE, CODE, TARGET, SEARCH)                                                           \
   static TARGET void NAME(                                                                                             \
@@ -169,6 +191,37 @@ DEFINE_ENCODE_ROWS(encode_wide_rows_double_avx512, double, uint16_t, TARGET_AVX5
 #endif
 
 #if defined(__x86_64__)
+// Rows of at most 64 columns: a byte for each feature, its rank; and from those the codes of all columns at once.
+#define DEFINE_ENCODE_SHORT_ROWS(NAME, TYPE, SEARCH)                                                                   \
+  static TARGET_AVX512_BYTES void NAME(                                                                                \
+      const martlet_encoder *encoder, const TYPE *rows, size_t stride, size_t count, uint8_t *codes,                   \
+      size_t row_bytes) {                                                                                              \
+    const __m512i owners = _mm512_loadu_si512(encoder->short_rows);                                                    \
+    const __m512i missing = _mm512_loadu_si512(encoder->short_rows + 64);                                              \
+    uint8_t ranks[64] __attribute__((aligned(64))) = {0};                                                              \
+    for (size_t row = 0; row < count; row++, rows += stride, codes += row_bytes) {                                     \
+      uint64_t is_missing = 0;                                                                                         \
+      for (size_t index = 0; index < encoder->feature_count; index++) {                                                \
+        const martlet_coded_feature *feature = encoder->features + index;                                              \
+        const TYPE value = rows[feature->feature];                                                                     \
+        const TYPE *cuts = (const TYPE *)encoder->cuts + feature->first_cut;                                           \
+        is_missing |= (uint64_t)(value != value) << index;                                                             \
+        ranks[index] = (uint8_t)(                                                                                      \
+            feature->levels == 2 ? SEARCH(cuts, 2, feature->cuts, value) : SEARCH(cuts, 1, feature->cuts, value));     \
+      }                                                                                                                \
+      __m512i code = _mm512_permutexvar_epi8(owners, _mm512_load_si512(ranks));                                        \
+      if (is_missing != 0) {                                                                                           \
+        const __m512i flags = _mm512_movm_epi8(_cvtu64_mask64(is_missing));                                            \
+        const __mmask64 mask = _mm512_movepi8_mask(_mm512_permutexvar_epi8(owners, flags));                            \
+        code = _mm512_mask_mov_epi8(code, mask, missing);                                                              \
+      }                                                                                                                \
+      _mm512_storeu_si512(codes, code);                                                                                \
+    }                                                                                                                  \
+  }
+
+DEFINE_ENCODE_SHORT_ROWS(encode_short_rows_float, float, search_float_avx512)
+DEFINE_ENCODE_SHORT_ROWS(encode_short_rows_double, double, search_double_avx512)
+
 #define ENCODE(NAME, ...)                                                                                              \
   if (encoder->level >= MARTLET_CPU_AVX512) {                                                                          \
     if (encoder->is_double) return NAME##_double_avx512(encoder, rows, stride, count, __VA_ARGS__);                    \
@@ -193,6 +246,12 @@ void martlet_encode_blocks(
 
 void martlet_encode_rows(
     const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes, size_t row_bytes) {
+#if defined(__x86_64__)
+  if (encoder->level >= MARTLET_CPU_AVX512_BYTES && encoder->short_rows != NULL) {
+    if (encoder->is_double) return encode_short_rows_double(encoder, rows, stride, count, codes, row_bytes);
+    return encode_short_rows_float(encoder, rows, stride, count, codes, row_bytes);
+  }
+#endif
   ENCODE(encode_rows, codes, row_bytes)
 }
 

@@ -100,6 +100,44 @@ INLINED TARGET_AVX512 void leaves_float_avx512(
   }
 }
 
+// A table of 64 values byte by byte: the lowest byte of each, then the next. A permute of bytes looks up a byte for 64
+// rows. What comes out has another order of rows: of row 16 a + 4 b + c, value[b] holds place 4 a + c.
+INLINED TARGET_AVX512_BYTES void values_of_bytes(const float *table, __m512i leaf, __m512 *value) {
+  __m512i byte[4];
+  for (int i = 0; i < 4; i++) byte[i] = _mm512_permutexvar_epi8(leaf, _mm512_loadu_si512(table + 16 * i));
+  const __m512i low[2] = {_mm512_unpacklo_epi8(byte[0], byte[1]), _mm512_unpackhi_epi8(byte[0], byte[1])};
+  const __m512i high[2] = {_mm512_unpacklo_epi8(byte[2], byte[3]), _mm512_unpackhi_epi8(byte[2], byte[3])};
+  for (int i = 0; i < 2; i++) {
+    value[2 * i] = _mm512_castsi512_ps(_mm512_unpacklo_epi16(low[i], high[i]));
+    value[2 * i + 1] = _mm512_castsi512_ps(_mm512_unpackhi_epi16(low[i], high[i]));
+  }
+}
+
+// The same as `leaves_float_avx512` for tables byte by byte where they have 64 values, and sums in their order.
+INLINED TARGET_AVX512_BYTES void leaves_float_bytes(
+    const martlet_leaves *leaves, const float *values, const uint32_t *outputs, const uint8_t *leaf, size_t rows,
+    float *sums, size_t pitch) {
+  if (leaves->bits > 6) {
+    uint8_t turned[8 * BLOCK] __attribute__((aligned(BLOCK)));
+    const __m512i order = _mm512_setr_epi32(
+        0x03020100, 0x13121110, 0x23222120, 0x33323130, 0x07060504, 0x17161514, 0x27262524, 0x37363534, 0x0b0a0908,
+        0x1b1a1918, 0x2b2a2928, 0x3b3a3938, 0x0f0e0d0c, 0x1f1e1d1c, 0x2f2e2d2c, 0x3f3e3d3c);
+    for (size_t i = 0; i < rows; i += BLOCK)
+      _mm512_store_si512(turned + i, _mm512_permutexvar_epi8(order, _mm512_loadu_si512(leaf + i)));
+    return leaves_float_avx512(leaves, values, outputs, turned, rows, sums, pitch);
+  }
+  const float *table = values + leaves->first_value;
+  for (uint32_t output = 0; output < leaves->outputs; output++, table += 64) {
+    float *sum = sums + outputs[leaves->first_output + output] * pitch;
+    for (size_t i = 0; i < rows; i += BLOCK) {
+      __m512 value[4];
+      values_of_bytes(table, _mm512_loadu_si512(leaf + i), value);
+      for (int j = 0; j < 4; j++)
+        _mm512_storeu_ps(sum + i + 16 * j, _mm512_add_ps(_mm512_loadu_ps(sum + i + 16 * j), value[j]));
+    }
+  }
+}
+
 #define LOOKUP_16_DOUBLE(INDEX, AT) _mm512_permutex2var_pd(t[AT], INDEX, t[(AT) + 1])
 #define LOOKUP_32_DOUBLE(INDEX, AT, BIT_4)                                                                             \
   _mm512_mask_blend_pd(BIT_4, LOOKUP_16_DOUBLE(INDEX, AT), LOOKUP_16_DOUBLE(INDEX, (AT) + 2))

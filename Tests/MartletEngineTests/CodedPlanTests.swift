@@ -150,6 +150,17 @@ struct CodedPlanTests {
     }
   }
 
+  @Test("trees that go in groups add up in order, and so do those that are left over")
+  func groups() {
+    var random = SplitMix(9)
+    for trees in [3, 4, 31, 32, 33, 70, 100] {
+      let shape = EnsembleShape(trees: trees, depth: 6, leafChance: 0.02)
+      let label = "\(trees) trees"
+      compare(RandomEnsemble<Float>(shape, &random), counts: [1, 5, 64], label: label, &random)
+      compare(RandomEnsemble<Double>(shape, &random), counts: [1, 5, 64], label: label, &random)
+    }
+  }
+
   /// One tree of one node for each test, over one feature; the leaves of different trees differ.
   private func ensemble<Value: TreeValue>(
     _ tests: [(BranchMode, Value, Bool)], sets: [MemberSet<Value>] = []

@@ -64,6 +64,9 @@ typedef struct {
   size_t column_count;
   bool is_double;
   int level;
+  /// For at most 64 columns, none of which has a table or more than 255 cuts: two tables of 64 bytes by column, the
+  /// index of its feature and the code of NaN. NULL for others.
+  const uint8_t *short_rows;
 } martlet_encoder;
 
 /// Writes codes of `count` rows, of `stride` values each, in blocks of 64 rows: [block, column, 64 rows]. Codes of rows
@@ -166,6 +169,9 @@ typedef struct {
   bool has_one_chunk;
   /// Whether codes and thresholds are of two bytes; no tree is complete then.
   bool is_wide;
+  /// Whether there is one target, and all trees are complete with one output and lie in order, nodes behind nodes and
+  /// leaves behind leaves.
+  bool is_regular;
 } martlet_row_plan;
 
 /// The most columns of codes that `martlet_score_rows` takes: of one byte, of two.
@@ -204,19 +210,23 @@ typedef struct {
   martlet_encoder encoder;
   const martlet_tested_column *columns;
   size_t column_count;
-  /// Each test's threshold.
-  const uint8_t *thresholds;
+  /// Each test's threshold, in each of four bytes.
+  const uint32_t *thresholds;
   size_t test_count;
   const martlet_plane_tree *trees;
   size_t tree_count;
   /// The test of each node. Nodes with places come after their parents.
-  const uint32_t *tests;
+  const uint16_t *tests;
   /// Two for each node with places, when low and when high: 256 more than the number of a leaf, or the index of a
   /// node.
   const uint16_t *places;
+  /// Where values are `float` and the processor has byte permutes, tables of up to 64 values have 64, byte by byte: the
+  /// lowest byte of each, then the next.
   const void *values;
   const uint32_t *outputs;
   size_t target_count;
+  /// Whether there is one target, and each tree has one output and at most 64 leaves.
+  bool is_single;
 } martlet_plane_plan;
 
 /// Bytes of temporary memory that `martlet_score_planes` needs.

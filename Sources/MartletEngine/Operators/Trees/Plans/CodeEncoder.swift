@@ -31,10 +31,16 @@ extension CodedTrees {
           first_cut: UInt32(firstCut), first_column: UInt32(firstColumn),
           columns: UInt32(columns.count - firstColumn), is_plain: feature.isPlain))
     }
+    let owners = coded.enumerated().flatMap { [UInt8](repeating: UInt8(clamping: $0), count: Int($1.columns)) }
+    let hasShortRows =
+      columns.count <= 64 && coded.allSatisfy { $0.cuts <= 255 } && columns.allSatisfy { $0.lookup == .max }
+    let shortRows =
+      owners + [UInt8](repeating: 0, count: max(0, 64 - owners.count)) + columns.map { UInt8(clamping: $0.missing) }
     return martlet_encoder(
       features: tables.store(coded), columns: tables.store(columns), cuts: tables.store(cuts),
       lookups: tables.store(lookups), feature_count: coded.count, column_count: columns.count,
-      is_double: Value.self == Double.self, level: level)
+      is_double: Value.self == Double.self, level: level,
+      short_rows: hasShortRows ? tables.store(shortRows) : nil)
   }
 
   /// Appends the search tree of sorted cuts, 16 to a node, and returns its levels.

@@ -11,8 +11,8 @@ final class PlanePlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
 
   override class var kind: String { "planes" }
 
-  // The least that goes together; larger batches take 256 or 512 rows at once.
-  override class var block: Int { 128 }
+  // The least that goes together; larger batches take up to 512 rows at once.
+  override class var block: Int { martlet_cpu_level() == MARTLET_CPU_AVX512_BYTES ? 64 : 128 }
 
   required convenience init?(_ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate) {
     self.init(PlanSource(ensemble, aggregate), level: martlet_cpu_level())
@@ -29,9 +29,10 @@ final class PlanePlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
     scored = source.ensemble.scoresEveryTarget ? [] : coded.scored
     var layout = PlaneLayout()
     for tree in coded.trees { layout.append(tree, coded.nodes(of: tree)) }
-    guard layout.numberTests(columns: coded.columns), let leafTables = LeafTables(coded, layout.leafPlaces) else {
-      return nil
-    }
+    let isSplit = Value.self == Float.self && level == MARTLET_CPU_AVX512_BYTES
+    guard layout.numberTests(columns: coded.columns),
+      let leafTables = LeafTables(coded, layout.leafPlaces, isSplit: isSplit)
+    else { return nil }
     for index in layout.trees.indices { layout.trees[index].leaves = leafTables.leaves[index] }
     plan = tables.store([
       martlet_plane_plan(
@@ -39,7 +40,8 @@ final class PlanePlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
         column_count: layout.columns.count, thresholds: tables.store(layout.thresholds),
         test_count: layout.thresholds.count, trees: tables.store(layout.trees), tree_count: layout.trees.count,
         tests: tables.store(layout.tests), places: tables.store(layout.places), values: tables.store(leafTables.values),
-        outputs: tables.store(coded.outputs), target_count: coded.targets)
+        outputs: tables.store(coded.outputs), target_count: coded.targets,
+        is_single: coded.targets == 1 && leafTables.leaves.allSatisfy { $0.outputs == 1 && $0.bits <= 6 })
     ])
     super.init(source.ensemble, source.aggregate)
   }
@@ -63,13 +65,15 @@ struct PlaneLayout {
   private static let maximumTests = 1 << 16
 
   var trees: [martlet_plane_tree] = []
-  /// Of each node; until tests have numbers, the column and below it 8 bits of threshold.
-  private(set) var tests: [UInt32] = []
+  /// Of each node.
+  private(set) var tests: [UInt16] = []
+  /// The same until tests have numbers: the column and below it 8 bits of threshold.
+  private var tested: [UInt32] = []
   private(set) var places: [UInt16] = []
   /// For each tree the place of each leaf in its table.
   private(set) var leafPlaces: [[Int]] = []
   private(set) var columns: [martlet_tested_column] = []
-  private(set) var thresholds: [UInt8] = []
+  private(set) var thresholds: [UInt32] = []
 
   mutating func append(_ tree: CodedTree, _ nodes: ArraySlice<CodedNode>) {
     var bits = 1
@@ -81,7 +85,7 @@ struct PlaneLayout {
     trees.append(
       .init(
         leaves: martlet_leaves(), depth: isComplete ? UInt32(tree.depth) : 0, nodes: UInt32(tree.nodes),
-        first_node: UInt32(tests.count), first_place: UInt32(places.count),
+        first_node: UInt32(tested.count), first_place: UInt32(places.count),
         planes: UInt32(isComplete ? tree.depth : bits)))
     guard isComplete else {
       for node in nodes {
@@ -97,18 +101,18 @@ struct PlaneLayout {
   }
 
   private mutating func append(_ node: CodedNode) {
-    tests.append(UInt32(node.column) << 8 | UInt32(node.threshold))
+    tested.append(UInt32(node.column) << 8 | UInt32(node.threshold))
   }
 
   /// Gives equal tests one number, column by column; false when they are too many.
   mutating func numberTests(columns count: Int) -> Bool {
     var numbers = [UInt32](repeating: .max, count: max(1, count) << 8)
-    for test in tests { numbers[Int(test)] = 0 }
+    for test in tested { numbers[Int(test)] = 0 }
     for column in 0..<max(1, count) {
       let first = thresholds.count
       for threshold in 0..<256 where numbers[column << 8 + threshold] == 0 {
         numbers[column << 8 + threshold] = UInt32(thresholds.count)
-        thresholds.append(UInt8(threshold))
+        thresholds.append(UInt32(threshold) * 0x0101_0101)
       }
       guard thresholds.count > first else { continue }
       columns.append(
@@ -116,7 +120,8 @@ struct PlaneLayout {
           column: UInt32(64 * column), first_test: UInt32(first), tests: UInt32(thresholds.count - first)))
     }
     guard thresholds.count <= Self.maximumTests else { return false }
-    for index in tests.indices { tests[index] = numbers[Int(tests[index])] }
+    tests = tested.map { UInt16(numbers[Int($0)]) }
+    tested = []
     return true
   }
 }

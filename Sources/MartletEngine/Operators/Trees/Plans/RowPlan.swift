@@ -51,7 +51,7 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
         outputs: tables.store(coded.outputs), target_count: coded.targets, jumps: UInt32(layout.jumps),
         is_complete: isComplete,
         has_one_chunk: !isComplete && coded.trees.allSatisfy { $0.nodes <= RowLayout.nodesOfChunk },
-        is_wide: narrow == nil)
+        is_wide: narrow == nil, is_regular: isComplete && coded.targets == 1 && layout.isRegular)
     ])
     super.init(source.ensemble, source.aggregate)
   }
@@ -83,6 +83,13 @@ struct RowLayout {
   private(set) var nodes: [UInt8] = []
   /// Doublings that reach from the first to the last node on the longest way in a chunk.
   private(set) var jumps = 3
+
+  /// Whether complete trees of one output lie in order, nodes behind nodes and leaves behind leaves.
+  var isRegular: Bool {
+    trees.enumerated().allSatisfy { index, tree in
+      tree.outputs == 1 && Int(tree.first_node) == 128 * index && Int(tree.first_value) == 64 * index
+    }
+  }
 
   init(isWide: Bool, isComplete: Bool) {
     self.isWide = isWide
