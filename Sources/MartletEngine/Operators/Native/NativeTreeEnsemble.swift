@@ -25,12 +25,17 @@ final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
       ensemble, .sum, startsAt: native.startsAt.map { Value($0) }, label: node.label, context.trees)
   }
 
-  func run(_ context: RunContext) throws(Status) {
+  func run(_ context: RunContext) throws(Status) { try Value.run(self, context) }
+
+  /// The body of `TreeValue.run`.
+  @inline(__always)
+  func runInline(_ context: RunContext) throws(Status) {
     let input = try TreeInput<Value>(context, features: scorer.features)
     if context.wants(0) { try sum(input, context) }
     if context.wants(1), let ensemble { try number(ensemble, input, context) }
   }
 
+  @inline(__always)
   private func sum(_ input: TreeInput<Value>, _ context: RunContext) throws(Status) {
     let targets = scorer.targets
     let type: ElementType = Value.self == Double.self ? .float64 : .float32

@@ -35,6 +35,9 @@ protocol TreeValue: BinaryFloatingPoint, BitwiseCopyable, Sendable {
 
   /// `TreeClassificationOperator.run`.
   static func run(_ classification: TreeClassificationOperator<Self>, _ context: RunContext) throws(Status)
+
+  /// `NativeTreeEnsembleOperator.run`.
+  static func run(_ native: NativeTreeEnsembleOperator<Self>, _ context: RunContext) throws(Status)
 }
 
 extension Float: TreeValue {
@@ -66,6 +69,10 @@ extension Float: TreeValue {
   static func run(_ classification: TreeClassificationOperator<Float>, _ context: RunContext) throws(Status) {
     try classification.runInline(context)
   }
+
+  static func run(_ native: NativeTreeEnsembleOperator<Float>, _ context: RunContext) throws(Status) {
+    try native.runInline(context)
+  }
 }
 
 extension Double: TreeValue {
@@ -96,5 +103,9 @@ extension Double: TreeValue {
 
   static func run(_ classification: TreeClassificationOperator<Double>, _ context: RunContext) throws(Status) {
     try classification.runInline(context)
+  }
+
+  static func run(_ native: NativeTreeEnsembleOperator<Double>, _ context: RunContext) throws(Status) {
+    try native.runInline(context)
   }
 }

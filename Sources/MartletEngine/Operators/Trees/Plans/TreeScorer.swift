@@ -23,6 +23,8 @@ final class TreeScorer<Value: TreeValue>: @unchecked Sendable {
   private let plans: [TreePlan<Value>]
   /// By the number of rows, from 0 to `rowsAtOnce`.
   private let choices: UnsafeMutablePointer<Choice>
+  /// What the plans need beside their arguments, by the number of rows as well.
+  private let neededBytes: UnsafeMutablePointer<Int>
 
   /// Rows of one call of `score`, so that their values stay in the cache and temporary memory stays bounded.
   static var rowsAtOnce: Int { 512 }
@@ -42,7 +44,9 @@ final class TreeScorer<Value: TreeValue>: @unchecked Sendable {
     let candidates = TreePlanner.plan(ensemble, aggregate, label: label, planning)
     plans = candidates.map(\.plan)
     choices = .allocate(capacity: Self.rowsAtOnce + 1)
+    neededBytes = .allocate(capacity: Self.rowsAtOnce + 1)
     for rows in 0...Self.rowsAtOnce {
+      (neededBytes + rows).initialize(to: plans.reduce(0) { max($0, $1.temporaryBytes(rows: rows)) })
       let best = candidates.min { Self.nanoseconds($0, rows) < Self.nanoseconds($1, rows) }!
       (choices + rows).initialize(to: Choice(plan: .passUnretained(best.plan), block: best.block))
     }
@@ -57,6 +61,7 @@ final class TreeScorer<Value: TreeValue>: @unchecked Sendable {
 
   deinit {
     starts?.deallocate()
+    neededBytes.deallocate()
     choices.deallocate()
   }
 
@@ -69,13 +74,15 @@ final class TreeScorer<Value: TreeValue>: @unchecked Sendable {
     return candidate.nanoseconds[above - 1] * (1 - part) + candidate.nanoseconds[above] * part
   }
 
-  /// Bytes that `score` needs for at most `rows` rows.
-  func temporaryBytes(rows: Int) -> Int { plans.reduce(0) { max($0, $1.temporaryBytes(rows: rows)) } }
+  /// Bytes that `score` needs for at most `rows` rows, themselves at most `rowsAtOnce`.
+  @inline(__always)
+  func temporaryBytes(rows: Int) -> Int { neededBytes[rows] }
 
   /// Writes what all trees give for `count` rows, at most `rowsAtOnce`: `[count, targets]`.
   ///
   /// `rows` is `[count, stride]` of at least `features` columns; `temporary` is of `temporaryBytes(rows: count)` and
   /// aligned to 64. For AVERAGE these are the sums still. Any thread; allocates nothing.
+  @inline(__always)
   func score(
     _ rows: UnsafePointer<Value>, stride: Int, count: Int, into scores: TreeScores<Value>,
     temporary: UnsafeMutableRawPointer
