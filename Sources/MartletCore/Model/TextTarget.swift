@@ -8,7 +8,7 @@ public struct TextTarget {
   private let start: UnsafeMutableRawPointer
 
   /// Elements are counted from the first one of row `firstRow` of input `input`, which is of texts.
-  public init(_ tile: Tile, input: Int, firstRow: Int) {
+  public init(_ tile: borrowing Tile, input: Int, firstRow: Int) {
     heap = tile.texts
     coder = tile.coder(input)
     start = tile.input(input) + firstRow * tile.stride(input)

@@ -11,7 +11,7 @@ struct ColumnTarget {
   private let offset: Int
   private let width: Int
 
-  init(_ tile: Tile, _ column: ModelSignature.Column, firstRow: Int) {
+  init(_ tile: borrowing Tile, _ column: borrowing ModelSignature.Column, firstRow: Int) {
     stride = tile.stride(column.input)
     type = column.type
     offset = column.offset

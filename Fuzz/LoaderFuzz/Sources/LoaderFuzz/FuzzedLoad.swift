@@ -40,13 +40,14 @@ public enum FuzzedLoad {
     }
   }
 
-  /// Two rows of zero bytes: numbers are 0, texts are empty.
+  /// Two rows of zero bytes: numbers are 0, texts are empty, or the first of their keys where numbers take their place.
   private static func score(_ model: LoadedModel) {
-    let tile = Tile(signature: model.plan.signature, capacity: 2)
-    for (index, input) in model.plan.signature.inputs.enumerated() {
-      tile.input(index).initializeMemory(as: UInt8.self, repeating: 0, count: 2 * input.width * input.type.byteWidth)
+    for tile in [Tile(signature: model.plan.signature, capacity: 2), Tile(plan: model.plan, capacity: 2)] {
+      for index in tile.inputs.indices {
+        tile.input(index).initializeMemory(as: UInt8.self, repeating: 0, count: 2 * tile.stride(index))
+      }
+      tile.rows = 2
+      try? model.plan.score(tile, rows: 0..<2, scratch: model.plan.makeScratch())
     }
-    tile.rows = 2
-    try? model.plan.score(tile, rows: 0..<2, scratch: model.plan.makeScratch())
   }
 }
