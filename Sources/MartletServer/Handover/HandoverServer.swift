@@ -119,11 +119,11 @@ final class HandoverServer: @unchecked Sendable {
 
   /// Gives the sockets to who asks for them; nil when it has them, else why it has not.
   private func refusal(of channel: borrowing DescriptorChannel, isTaken: Bool) -> String? {
+    // Read in any case: an end with bytes unread would take the answer away from the peer.
+    let event = channel.receive(timeout: Self.helloTime, descriptorName: "")
     guard channel.peer.user == geteuid() else { return "it runs as another user" }
     guard !isTaken else { return "another process is taking over" }
-    guard case .message(let bytes, _) = channel.receive(timeout: Self.helloTime, descriptorName: "") else {
-      return "it said nothing"
-    }
+    guard case .message(let bytes, _) = event else { return "it said nothing" }
     do {
       guard case .hello = try HandoverMessage(bytes) else { return "it did not say hello" }
       let sockets = try owner.offer()
