@@ -57,6 +57,15 @@ public final class Batcher {
   private var firstOfRound = 0
   private static let sampledBatches: UInt64 = 16
   private var completed: UInt64 = 0
+  /// Weak, so that the model of a lane that is gone is not freed here, on a thread that serves.
+  private struct Resting {
+    weak var lane: Lane?
+  }
+
+  /// Lanes whose free batches hold much, and when to look which of them are still needed.
+  private var resting: [Resting] = []
+  private var restingLook = MonotonicTime.distantFuture
+  private static let restingNanoseconds: UInt64 = 1_000_000_000
   /// Batches that went to a scorer and have not come back.
   private var away: [Batch] = []
 
@@ -103,7 +112,7 @@ public final class Batcher {
     let isFull = first + rows > batch.tile.capacity
     if isFull || lane.hasTexts || !batch.isCharged {
       let capacity = isFull ? max(first + rows, min(2 * batch.tile.capacity, lane.limits.maximumRows)) : 0
-      guard batch.grow(to: capacity, textBytes: textBytes, from: budget) else {
+      guard grow(batch, to: capacity, textBytes: textBytes) else {
         statistics.refusedMemory.add()
         if first == 0 { discardOpen(lane) }
         throw Status(.resourceExhausted, "memory for requests: the limit is \(budget.limitBytes) bytes")
@@ -125,6 +134,13 @@ public final class Batcher {
       "rows: \(rows) more while \(lane.queuedRows) wait; at most \(lane.limits.maximumQueuedRows) may wait")
   }
 
+  private func grow(_ batch: Batch, to capacity: Int, textBytes: Int) -> Bool {
+    if batch.grow(to: capacity, textBytes: textBytes, from: budget) { return true }
+    // What lies free for the next calls must not keep this one from being answered.
+    for other in resting { other.lane?.dropFree() }
+    return batch.grow(to: capacity, textBytes: textBytes, from: budget)
+  }
+
   /// Takes the last reservation back, its texts with it.
   public func abandon(_ reservation: Reservation) {
     reservation.tile.rows = reservation.firstRow
@@ -136,7 +152,7 @@ public final class Batcher {
   private func discardOpen(_ lane: Lane) {
     guard let batch = lane.open else { return }
     lane.open = nil
-    lane.giveBack(batch)
+    giveBack(batch, to: lane)
   }
 
   /// Makes a filled reservation part of its batch.
@@ -172,6 +188,7 @@ public final class Batcher {
   ///
   /// - Returns: whether work is left that need not wait for anything.
   public func roundEnded(now: MonotonicTime) -> Bool {
+    if now >= restingLook { lookAtResting(now) }
     guard !active.isEmpty else { return false }
     var clock = now
     var spent: UInt64 = 0
@@ -314,7 +331,30 @@ public final class Batcher {
     completed &+= 1
     if completed % Self.sampledBatches == 1 { statistics.encode.observe(MonotonicTime.now().nanoseconds(since: began)) }
     lane.showQueue()
+    giveBack(batch, to: lane)
+  }
+
+  private func giveBack(_ batch: Batch, to lane: Lane) {
+    let isLarge = batch.tile.blockBytes > Lane.smallTileBytes
     lane.giveBack(batch)
+    guard isLarge, !lane.isResting else { return }
+    lane.isResting = true
+    resting.append(Resting(lane: lane))
+    guard restingLook == .distantFuture else { return }
+    restingLook = MonotonicTime.now().advanced(byNanoseconds: Self.restingNanoseconds)
+    wake(restingLook)
+  }
+
+  /// Lets go what a burst has left, once it has not been needed for a second.
+  private func lookAtResting(_ now: MonotonicTime) {
+    resting.removeAll { other in
+      guard let lane = other.lane else { return true }
+      lane.dropUnneeded()
+      lane.isResting = lane.keepsMuch
+      return !lane.isResting
+    }
+    restingLook = resting.isEmpty ? .distantFuture : now.advanced(byNanoseconds: Self.restingNanoseconds)
+    if !resting.isEmpty { wake(restingLook) }
   }
 }
 

@@ -30,7 +30,12 @@ public final class Lane {
   private static let keptBatches = 4
   private static let keptTileBytes = 4 << 20
   private static let firstCapacity = 64
+  static let smallTileBytes = 64 << 10
   private var free: [Batch] = []
+  /// The fewest free batches since `dropUnneeded`.
+  private var unneeded = 0
+  /// Whether the batcher looks once in a while at what is free.
+  var isResting = false
   private var isRetired = false
 
   public init(
@@ -66,8 +71,26 @@ public final class Lane {
     statistics.callsInFlight.set(UInt64(queuedCalls))
   }
 
+  /// Whether a free batch holds more than most calls need.
+  var keepsMuch: Bool { free.contains { $0.tile.blockBytes > Self.smallTileBytes } }
+
+  /// Lets go the large ones of the free batches that were not needed since this was called last.
+  func dropUnneeded() {
+    var droppable = min(unneeded, free.count)
+    free.removeAll { batch in
+      guard droppable > 0, batch.tile.blockBytes > Self.smallTileBytes else { return false }
+      droppable -= 1
+      return true
+    }
+    unneeded = free.count
+  }
+
+  /// Lets all free batches go.
+  func dropFree() { free.removeAll() }
+
   func rent() -> Batch {
-    free.popLast() ?? Batch(lane: self, capacity: min(Self.firstCapacity, limits.maximumRows))
+    defer { unneeded = min(unneeded, free.count) }
+    return free.popLast() ?? Batch(lane: self, capacity: min(Self.firstCapacity, limits.maximumRows))
   }
 
   /// The model does not serve any more: batches are not kept after they are answered. Kept ones hold their lane, so

@@ -69,6 +69,7 @@ private struct Bench {
   let consumer: UInt8
   let posted = Posted()
   let now = MonotonicTime(nanoseconds: 1_000_000)
+  let budget: MemoryBudget
 
   /// Work that a scorer posted, run when the test says so.
   final class Posted: Sendable {
@@ -87,8 +88,10 @@ private struct Bench {
     budget: Int = .max
   ) {
     let posted = posted
+    let memory = MemoryBudget(limitBytes: budget)
+    self.budget = memory
     batcher = Batcher(
-      options: .init(inlineBudgetNanoseconds: inlineBudget), scorer: scorer, budget: MemoryBudget(limitBytes: budget),
+      options: .init(inlineBudgetNanoseconds: inlineBudget), scorer: scorer, budget: memory,
       post: { work in posted.work.withLock { $0.append(work) } },
       wake: { time in posted.wakes.withLock { $0.append(time) } })
     consumer = batcher.add(answers)
@@ -201,6 +204,29 @@ struct BatcherTests {
     try bench.call(1, Array(repeating: 1, count: 500))
     bench.finish()
     #expect(bench.answers.values[1]?.count == 500)
+  }
+
+  @Test("what a large call has left free goes after a while, or at once when another needs the memory")
+  func freeMemory() throws {
+    let bench = Bench(BatchLimits(maximumRows: 100_000), budget: 400_000)
+    try bench.call(0, Array(repeating: 1, count: 10_000))
+    bench.finish()
+    #expect(bench.answers.values[0]?.count == 10_000)
+    // 160,000 bytes lie free in one lane; another's call needs more than the rest.
+    let other = Lane(
+      plan: bench.plan, owner: bench.plan, limits: BatchLimits(maximumRows: 100_000),
+      statistics: LaneStatistics(model: "other", version: "1"))
+    let room = try bench.batcher.reserve(other, rows: 20_000, now: bench.now)
+    bench.batcher.abandon(room)
+    try bench.call(1, Array(repeating: 1, count: 5_000))
+    bench.finish()
+    #expect(bench.budget.takenBytes > 80_000)
+    let looks = bench.posted.wakes.withLock { $0 }
+    #expect(looks.count >= 1)
+    let later = MonotonicTime.now().advanced(byNanoseconds: 2_000_000_000)
+    _ = bench.batcher.roundEnded(now: later)
+    _ = bench.batcher.roundEnded(now: later.advanced(byNanoseconds: 2_000_000_000))
+    #expect(bench.budget.takenBytes < 2_000)
   }
 
   @Test("texts are charged to the budget before they are stored, and given back")

@@ -34,6 +34,8 @@ struct Connection: ~Copyable {
     static let hasReceived = Flags(rawValue: 128)
     /// The handler was told of its end.
     static let reported = Flags(rawValue: 256)
+    /// Its present frame has been given time beyond its timeout, because bytes of it had arrived unread.
+    static let excused = Flags(rawValue: 1024)
     /// The handler is looking at its kept bytes.
     static let shown = Flags(rawValue: 512)
     /// In the reactor's list of connections to read in the next round, since no edge will tell of what is there.

@@ -160,6 +160,7 @@ extension Reactor {
 
   private func startFrame(_ connection: UnsafeMutablePointer<Connection>, _ handle: ConnectionHandle) {
     connection.pointee.frameStart = currentTime
+    connection.pointee.flags.remove(.excused)
     arm(connection, handle, currentTime.advanced(byNanoseconds: timeouts.frame))
   }
 

@@ -93,11 +93,14 @@ extension Reactor {
   ) -> Bool {
     switch reason {
     case .idle, .firstByteTimeout: break
-    // A peer that sends byte by byte always has something under way: only a timer that is far too late excuses it.
+    // A peer that sends byte by byte always has something under way: it is excused once, and again only while the timer
+    // is far too late.
+    case .slowWriter where !connection.pointee.flags.contains(.excused): break
     case .slowWriter where currentTime.nanoseconds(since: deadline) > 2 * Self.coarseNanoseconds: break
     default: return false
     }
     guard connection.pointee.mayRead else { return false }
+    if reason == .slowWriter { connection.pointee.flags.insert(.excused) }
     var byte: UInt8 = 0
     return recv(connection.pointee.descriptor.rawValue, &byte, 1, Int32(MSG_PEEK)) > 0
   }

@@ -10,7 +10,10 @@ import subprocess
 import sys
 import time
 
-from faults.target import connect, die_with_parent, null_frame
+from harness.scoring import SCORING, score_request
+from harness.ttrpc import Client
+
+from faults.target import connect, die_with_parent, null_frame, request_frame
 
 RESET = struct.pack("ii", 1, 0)
 
@@ -127,6 +130,18 @@ def garbage(target, count, seed=1):
                     while one.recv(65_536):
                         pass
     return f"{count} connections"
+
+
+def large_calls(target, count):
+    """Calls of 4,000 rows on so many connections, which the reactors share."""
+    rows = [index % len(target.golden.rows) for index in range(4_000)]
+    call = request_frame(SCORING, "Score", score_request(target.description, target.golden, rows))
+    with contextlib.ExitStack() as stack:
+        open_ones = [stack.enter_context(Client(target.rpc, 30.0)) for _ in range(count)]
+        for one in open_ones:
+            one.socket.sendall(call)
+            _, code, message, _ = one.receive()
+            assert code == 0, f"status {code}: {message}"
 
 
 def slow_loris(target, count, seconds, ending):
