@@ -106,6 +106,17 @@ bench-instructions: ## Count instructions and retains per call under callgrind; 
 	$(MAKE) --no-print-directory -C Benchmarks
 	.venv/bin/python Benchmarks/instructions
 
+bench-overload: ## Measure goodput at 3 times the capacity and fairness beside a client that floods; writes docs/performance.md
+	scripts/setup --quiet build test
+	scripts/python-env
+	$(SWIFT) build -c release --product martlet
+	$(MAKE) --no-print-directory -C Benchmarks
+	.venv/bin/python Benchmarks/overload
+
+simulate: ## Simulate the scheduler at 1 to 64 cores and 0.5 to 5 times the capacity; writes docs/scheduling.md
+	scripts/setup --quiet build
+	UPDATE_GENERATED=1 $(SWIFT) test --filter SchedulingSimulationTests
+
 bench-kernels: ## Time the vector kernels of tree ensembles alone, for each level of this processor
 	$(MAKE) --no-print-directory -C Benchmarks .build/kernels
 	Benchmarks/.build/kernels

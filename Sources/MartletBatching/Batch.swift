@@ -9,6 +9,8 @@ public struct BatchedCall: Sendable {
     case failed
     case expired
     case cancelled
+    /// Answered already, or moved to another batch.
+    case gone
   }
 
   public var id: CallID
@@ -20,12 +22,16 @@ public struct BatchedCall: Sendable {
   public var rows: Int
   public var arrived: MonotonicTime
   public var deadline: MonotonicTime
+  /// Its priority, 0 the highest.
+  public var level: UInt8
   public internal(set) var outcome = Outcome.waiting
+  /// Its place in a scheduler, while it waits there.
+  var ticket: Int32 = -1
 
   @inlinable
   public init(
     id: CallID, consumer: UInt8, context: UInt32, firstRow: Int, rows: Int, arrived: MonotonicTime,
-    deadline: MonotonicTime
+    deadline: MonotonicTime, level: UInt8 = 0
   ) {
     self.id = id
     self.consumer = consumer
@@ -34,6 +40,7 @@ public struct BatchedCall: Sendable {
     self.rows = rows
     self.arrived = arrived
     self.deadline = deadline
+    self.level = level
   }
 }
 
@@ -45,6 +52,13 @@ public final class Batch: @unchecked Sendable {
   public let lane: Lane
   public let tile: Tile
   public internal(set) var calls = CallList(capacity: 64)
+  /// Calls that wait in a scheduler, and how many of `calls` have been entered there.
+  var waiting = 0
+  var entered = 0
+  /// Whether it holds one long call, which is scored where it lies.
+  var isLong = false
+  /// What a scorer that has it was predicted to need.
+  var predicted: UInt64 = 0
   /// Why single calls failed; rare, so apart from the calls.
   var failures: [(call: Int, status: Status)] = []
   /// Rows to score, without those of calls that expired or went away; in parts of at most the largest batch.
@@ -111,6 +125,10 @@ public final class Batch: @unchecked Sendable {
     parts.removeAll(keepingCapacity: true)
     nextPart = 0
     isPlanned = false
+    waiting = 0
+    entered = 0
+    isLong = false
+    predicted = 0
     scoringNanoseconds = 0
     scoredRows = 0
     tile.reset()
@@ -123,7 +141,7 @@ public final class Batch: @unchecked Sendable {
     case .scored: nil
     case .expired: Status(.deadlineExceeded, "the deadline passed before the rows were scored")
     case .cancelled: Status(.cancelled, "the caller went away")
-    case .failed, .waiting:
+    case .failed, .waiting, .gone:
       failures.first { $0.call == index }?.status ?? Status(.internalError, "the rows were not scored")
     }
   }
@@ -180,6 +198,35 @@ public final class Batch: @unchecked Sendable {
     return part.count
   }
 
+  /// What is left to score, in at most `pieces` more parts than there are: for threads that score parts at once. The
+  /// batch then waits for `finishParts`.
+  ///
+  /// Texts that operators make lie in the heap of the tile, which one thread fills at a time: a batch with texts stays
+  /// as it is.
+  func takeParts(pieces: Int, now: MonotonicTime) -> [Range<Int>] {
+    if !isPlanned { plan(now: now) }
+    let left = Array(parts[nextPart...])
+    nextPart = parts.count
+    let signature = lane.plan.signature
+    guard pieces > 1, !signature.inputs.contains(where: { $0.type == .text }),
+      !signature.outputs.contains(where: { $0.type == .text })
+    else { return left }
+    let rows = left.reduce(0) { $0 + $1.count }
+    // Whole vectors of rows.
+    let size = max(64, (rows / pieces + 63) / 64 * 64)
+    return left.flatMap { part in
+      stride(from: part.lowerBound, to: part.upperBound, by: size).map { $0..<min($0 + size, part.upperBound) }
+    }
+  }
+
+  /// All parts that were taken are scored, but those that failed.
+  func finishParts(failed: [Range<Int>], rows: Int, nanoseconds: UInt64, scratch: PlanScratch) {
+    for part in failed { scoreApart(part, scratch) }
+    scoredRows += rows
+    scoringNanoseconds += nanoseconds
+    finish()
+  }
+
   /// A row that the model refuses must fail its own call only: the part's calls are scored one by one.
   private func scoreApart(_ part: Range<Int>, _ scratch: PlanScratch) {
     for index in calls.indices where calls[index].outcome == .waiting {
@@ -197,23 +244,5 @@ public final class Batch: @unchecked Sendable {
   private func finish() {
     settleCharge()
     for index in 0..<calls.count where calls[index].outcome == .waiting { calls[index].outcome = .scored }
-  }
-
-  func cancel(_ id: CallID) -> Bool {
-    for index in calls.indices where calls[index].id == id && calls[index].outcome == .waiting {
-      calls[index].outcome = .cancelled
-      return true
-    }
-    return false
-  }
-
-  /// Cancels every call of a connection.
-  func cancel(connection: UInt32, generation: UInt32) {
-    for index in calls.indices
-    where calls[index].id.connection == connection && calls[index].id.generation == generation
-      && calls[index].outcome == .waiting
-    {
-      calls[index].outcome = .cancelled
-    }
   }
 }

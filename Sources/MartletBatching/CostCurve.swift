@@ -1,3 +1,5 @@
+import MartletCore
+
 /// What a batch of a plan takes, learned from those before it: `fixed + perRow * rows` nanoseconds.
 ///
 /// Least squares over an exponentially fading past. Before the first observation it predicts 0: nothing is known, so
@@ -16,8 +18,18 @@ public struct CostCurve: Sendable {
   public private(set) var fixed = 0.0
   /// Nanoseconds that each row adds.
   public private(set) var perRow = 0.0
+  /// Whether batches of several sizes have told the two apart.
+  private var isLine = false
 
   public init() {}
+
+  /// A curve that knows what was measured when the model was loaded, as much as a few observations know.
+  public init(_ measured: ScoringCost?) {
+    guard let measured else { return }
+    for _ in 0..<4 {
+      for rows in [1, 16, 256] { observe(rows: rows, nanoseconds: UInt64(min(measured.nanoseconds(rows: rows), 1e15))) }
+    }
+  }
 
   public mutating func observe(rows: Int, nanoseconds: UInt64) {
     guard rows > 0 else { return }
@@ -34,6 +46,7 @@ public struct CostCurve: Sendable {
     if spread > 1e-9 * weight * sumRowsSquared {
       perRow = (weight * sumRowsTime - sumRows * sumTime) / spread
       fixed = (sumTime - perRow * sumRows) / weight
+      isLine = true
     }
     if spread <= 1e-9 * weight * sumRowsSquared || perRow < 0 || fixed < 0 {
       // Batches of one size only, or a line through noise: everything is the rows' cost.
@@ -44,6 +57,13 @@ public struct CostCurve: Sendable {
 
   /// Nanoseconds that `rows` rows will take.
   public func predict(rows: Int) -> UInt64 { UInt64(max(0, min(fixed + perRow * Double(rows), 1e18))) }
+
+  /// Whether rows are cheaper in a larger batch than in one of so many: most of it is what a batch takes whatever its
+  /// size. As long as that is not known, they may be.
+  public func waitingPays(rows: Int) -> Bool { !isLine || fixed > perRow * Double(rows) }
+
+  /// Nanoseconds that `rows` more rows add to a batch.
+  public func marginal(rows: Int) -> UInt64 { UInt64(max(0, min(perRow * Double(rows), 1e18))) }
 
   /// The most rows that fit into `nanoseconds`, at least 1, at most `limit`.
   public func rows(within nanoseconds: UInt64, limit: Int) -> Int {

@@ -8,7 +8,9 @@ public final class Lane {
   public let owner: AnyObject
   public let limits: BatchLimits
   public let statistics: LaneStatistics
-  public internal(set) var curve = CostCurve()
+  public internal(set) var curve: CostCurve
+  /// What the model's share of the time is in proportion to.
+  public let weight: Double
 
   let scratch: PlanScratch
   /// Whether rows of the model bring or make texts, which take memory beside the tile's blocks.
@@ -17,8 +19,16 @@ public final class Lane {
   var open: Batch?
   /// When the first row of the open batch came.
   var openedAt = MonotonicTime(nanoseconds: 0)
-  /// Closed batches, the oldest first.
-  var backlog: [Batch] = []
+  /// Batches with waiting calls that take no more, the oldest first.
+  var full: [Batch] = []
+  /// Predicted nanoseconds of the open batch, while its calls wait for the end of their round only.
+  var fresh: UInt64 = 0
+  /// The calls that this round serves, reused.
+  var picks: [CallPlace] = []
+  /// Its place in the schedulers.
+  var seat: ModelSeat?
+  /// Calls that were expected to be too late although nothing was before them.
+  var hopeless: UInt64 = 0
   /// Batches that scorers have.
   var scoring = 0
   /// Rows that were taken in and not answered yet.
@@ -39,9 +49,11 @@ public final class Lane {
   private var isRetired = false
 
   public init(
-    plan: any ScoringPlan, owner: AnyObject, limits: BatchLimits, statistics: LaneStatistics
+    plan: any ScoringPlan, owner: AnyObject, limits: BatchLimits, statistics: LaneStatistics, weight: Double = 1
   ) {
     self.plan = plan
+    self.weight = weight
+    curve = CostCurve(plan.costCurve)
     self.owner = owner
     self.limits = limits
     self.statistics = statistics
@@ -97,6 +109,7 @@ public final class Lane {
   /// without this neither would ever be freed.
   public func retire() {
     isRetired = true
+    seat?.isRetired = true
     free.removeAll()
   }
 
@@ -105,6 +118,21 @@ public final class Lane {
     // One large call must not hold its memory for ever.
     if !isRetired, free.count < Self.keptBatches, batch.tile.blockBytes <= Self.keptTileBytes { free.append(batch) }
   }
+}
+
+/// A model's number in the schedulers of a batcher; outlives its lane until the batcher gives the number to another.
+final class ModelSeat {
+  let number: Int32
+  var isRetired = false
+
+  init(number: Int32) { self.number = number }
+}
+
+/// Where a waiting call's rows lie.
+struct CallPlace {
+  /// Its lane holds the batch as long as the call waits.
+  unowned(unsafe) var batch: Batch
+  var call: Int
 }
 
 /// Numbers of one lane; written by its reactor, read by scrapes.

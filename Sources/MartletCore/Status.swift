@@ -49,10 +49,13 @@ public struct Status: Error, Sendable, Equatable {
   public var code: StatusCode
   /// For people: names the field, what came and what was expected.
   public var message: String
+  /// How long the caller should wait before it tries again, in nanoseconds; 0 when nothing is said about that.
+  public var retryNanoseconds: UInt64
 
-  public init(_ code: StatusCode, _ message: String) {
+  public init(_ code: StatusCode, _ message: String, retryNanoseconds: UInt64 = 0) {
     self.code = code
     self.message = message
+    self.retryNanoseconds = retryNanoseconds
   }
 }
 

@@ -9,6 +9,7 @@ import MartletCore
 ///     decision: {class: bad, threshold: 0.167}
 ///     approval: {by: A. Person, date: 2026-11-24, evidence: 1/metrics.json}
 ///     batching: {max_queue_delay: 1ms, preferred_rows: 64, max_rows: 1024}
+///     weight: 2                               # of its share of the time; others have 1
 ///     missing: {allowed: [savings], text: unknown, number: -999}
 ///     outputs: [margin, leaf]                 # beside the prediction, where the file's format has them
 ///     readiness: {required: true}
@@ -27,6 +28,8 @@ public struct ModelConfiguration: Sendable, Equatable {
   public var decision: Decision?
   public var approval: Approval?
   public var batching = Batching()
+  /// Its share of the scoring time, in proportion to others', while calls have to wait.
+  public var weight = 1.0
   public var missing = Missing()
   public var readiness = Readiness()
   public var verify = Verify()
@@ -143,6 +146,7 @@ public struct ModelConfiguration: Sendable, Equatable {
       configuration.batching.maxRows = try section.count("max_rows", 1...1_048_576)
       try map.finish(section)
     }
+    configuration.weight = try map.number("weight", 0.01...100) ?? 1
     if var section = try map.section("missing") {
       if let (flag, columns) = try section.flagOrTexts("allowed", most: 65_536, bytes: nameBytes) {
         configuration.missing.allowed = flag.map { $0 ? .all : .none } ?? .columns(Set(columns))

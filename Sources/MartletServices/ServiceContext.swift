@@ -61,6 +61,12 @@ public final class ServiceContext {
     throw Status(.invalidArgument, "\(type.name): malformed")
   }
 
+  /// The level of a priority as a caller gave it. Errors: INVALID_ARGUMENT for one that there is not.
+  func level(ofPriority priority: UInt64) throws(Status) -> UInt8 {
+    guard let level = batcher.level(ofPriority: priority) else { throw batcher.refusal(ofPriority: priority) }
+    return level
+  }
+
   /// Answers with a message that was built apart; off the hot path.
   func answer(_ call: CallID, _ message: ProtoBuffer) {
     guard let target = responder.message(call, bytes: message.bytes.count) else { return }

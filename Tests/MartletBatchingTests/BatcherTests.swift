@@ -61,6 +61,18 @@ private final class Answers: BatchConsumer {
   }
 }
 
+extension Batcher {
+  /// Room for a call of no client in particular that has time.
+  fileprivate func reserve(
+    _ lane: Lane, rows: Int, textBytes: Int = 0, now: MonotonicTime
+  ) throws(Status) -> Reservation {
+    try reserve(
+      lane, rows: rows, textBytes: textBytes,
+      id: CallID(reactor: 0, connection: 0, generation: 0, stream: 1, entry: 0), level: 0, deadline: .distantFuture,
+      now: now)
+  }
+}
+
 private struct Bench {
   let plan = Doubling()
   let answers = Answers()
@@ -85,13 +97,13 @@ private struct Bench {
 
   init(
     _ limits: BatchLimits = BatchLimits(), inlineBudget: UInt64 = .max, scorer: (any BatchScorer)? = nil,
-    budget: Int = .max
+    budget: Int = .max, levels: Int = 1
   ) {
     let posted = posted
     let memory = MemoryBudget(limitBytes: budget)
     self.budget = memory
     batcher = Batcher(
-      options: .init(inlineBudgetNanoseconds: inlineBudget), scorer: scorer, budget: memory,
+      options: .init(inlineBudgetNanoseconds: inlineBudget, priorityLevels: levels), scorer: scorer, budget: memory,
       post: { work in posted.work.withLock { $0.append(work) } },
       wake: { time in posted.wakes.withLock { $0.append(time) } })
     consumer = batcher.add(answers)
@@ -100,17 +112,33 @@ private struct Bench {
   }
 
   func call(
-    _ number: UInt32, _ values: [Double], deadline: MonotonicTime = .distantFuture, connection: UInt32 = 1
-  ) throws {
-    let room = try batcher.reserve(lane, rows: values.count, now: now)
+    _ number: UInt32, _ values: [Double], deadline: MonotonicTime = .distantFuture, connection: UInt32 = 1,
+    level: UInt8 = 0
+  ) throws(Status) {
+    let id = CallID(reactor: 0, connection: connection, generation: 0, stream: number, entry: number)
+    let room = try batcher.reserve(lane, rows: values.count, id: id, level: level, deadline: deadline, now: now)
     let x = room.tile.input(0).assumingMemoryBound(to: Double.self)
     for (row, value) in values.enumerated() { x[room.firstRow + row] = value }
     batcher.commit(
       room,
       BatchedCall(
-        id: CallID(reactor: 0, connection: connection, generation: 0, stream: number, entry: number),
+        id: id,
         consumer: consumer, context: number, firstRow: room.firstRow, rows: values.count, arrived: now,
-        deadline: deadline))
+        deadline: deadline, level: level))
+  }
+
+  /// Room for rows of no call in particular.
+  func reserve(rows: Int) throws -> Reservation {
+    try batcher.reserve(
+      lane, rows: rows, id: CallID(reactor: 0, connection: 1, generation: 0, stream: 0, entry: 0), level: 0,
+      deadline: .distantFuture, now: now)
+  }
+
+  /// A row takes a microsecond, whatever it took so far.
+  func teach() {
+    for rows in [1, 10, 100, 1, 10, 100, 1, 10] {
+      lane.curve.observe(rows: rows, nanoseconds: UInt64(rows) * 1_000)
+    }
   }
 
   func finish() {
@@ -162,7 +190,8 @@ struct BatcherTests {
   func expired() throws {
     let bench = Bench()
     try bench.call(0, [1])
-    try bench.call(1, [2], deadline: bench.now)
+    // In time by the clock that admitted it, late by the one that scores.
+    try bench.call(1, [2], deadline: bench.now.advanced(byNanoseconds: 1_000))
     try bench.call(2, [3])
     bench.finish()
     #expect(bench.answers.failures == [1: .deadlineExceeded])
@@ -271,12 +300,12 @@ struct BatcherTests {
   func abandoned() throws {
     let bench = Bench()
     try bench.call(0, [1])
-    let room = try bench.batcher.reserve(bench.lane, rows: 5, now: bench.now)
+    let room = try bench.reserve(rows: 5)
     bench.batcher.abandon(room)
     try bench.call(1, [2])
     bench.finish()
     #expect(bench.answers.values == [0: [2], 1: [4]])
-    let alone = try bench.batcher.reserve(bench.lane, rows: 5, now: bench.now)
+    let alone = try bench.reserve(rows: 5)
     bench.batcher.abandon(alone)
     bench.finish()
     #expect(bench.batcher.isIdle)
@@ -286,12 +315,12 @@ struct BatcherTests {
   func abandonedTexts() throws {
     let bench = Bench()
     try bench.call(0, [1])
-    let before = try bench.batcher.reserve(bench.lane, rows: 1, now: bench.now)
+    let before = try bench.reserve(rows: 1)
     let text = Array(repeating: UInt8(ascii: "t"), count: 100_000)
     for _ in 0..<10 { text.withUnsafeBytes { _ = before.tile.texts.store($0) } }
     bench.batcher.abandon(before)
     #expect(before.tile.texts.bytes == 0)
-    let after = try bench.batcher.reserve(bench.lane, rows: 1, now: bench.now)
+    let after = try bench.reserve(rows: 1)
     let kept = Array("kept".utf8).withUnsafeBytes { after.tile.texts.store($0) }
     #expect(kept.string == "kept" && after.tile.texts.bytes == 4)
     bench.batcher.abandon(after)
@@ -309,6 +338,16 @@ struct BatcherTests {
     for number in 1...3 { try bench.call(UInt32(number), [Double(number)]) }
     _ = bench.batcher.roundEnded(now: bench.now)
     #expect(bench.answers.values.count == 4)
+  }
+
+  @Test("nothing is waited for where the curve says that larger batches are no cheaper")
+  func delayThatDoesNotPay() throws {
+    let bench = Bench(BatchLimits(maximumDelayNanoseconds: 1_000_000, preferredRows: 100))
+    bench.teach()
+    try bench.call(0, [1, 2, 3])
+    _ = bench.batcher.roundEnded(now: bench.now)
+    #expect(bench.answers.values[0] == [2, 4, 6])
+    #expect(bench.posted.wakes.withLock { $0.isEmpty })
   }
 
   @Test("long batches go to the scorer and come back through the mailbox")
@@ -329,6 +368,29 @@ struct BatcherTests {
     for number in 1...20 { #expect(bench.answers.values[UInt32(number)] == (0..<30).map { Double(2 * ($0 + number)) }) }
   }
 
+  @Test("several scorers take parts of one batch, and a refused row still fails its own call only")
+  func divided() throws {
+    let bench = Bench(inlineBudget: 1_000, scorer: DispatchScorer(threads: 3))
+    bench.teach()
+    func wait() {
+      var waits = 0
+      repeat {
+        bench.finish()
+        bench.posted.run()
+        waits += 1
+        if !bench.batcher.isIdle { usleepOnce() }
+      } while !bench.batcher.isIdle && waits < 5_000
+    }
+    try bench.call(0, (0..<4_000).map(Double.init))
+    wait()
+    let parts = bench.plan.scored.withLock { $0 }
+    #expect(parts.count == 3 && parts.allSatisfy { $0.count < 2_000 })
+    try bench.call(1, [1, -1] + Array(repeating: 2, count: 1_500))
+    wait()
+    #expect(bench.answers.values[0] == (0..<4_000).map { Double(2 * $0) })
+    #expect(bench.answers.failures == [1: .invalidArgument])
+  }
+
   @Test("without a scorer long batches are scored in parts between rounds")
   func chunks() throws {
     let bench = Bench(inlineBudget: 1)
@@ -339,6 +401,135 @@ struct BatcherTests {
     while bench.batcher.roundEnded(now: bench.now) { rounds += 1 }
     #expect(rounds > 10)
     #expect(bench.answers.values[1] == (0..<500).map { Double(2 * $0) })
+  }
+
+  /// Teaches the curve that a row takes a microsecond, and more than a round's worth of calls of one row waits.
+  private func loaded(_ calls: Range<UInt32>, levels: Int = 1) throws -> Bench {
+    let bench = Bench(inlineBudget: 10_000, levels: levels)
+    bench.teach()
+    for number in calls { try bench.call(number, [Double(number)], connection: number % 3) }
+    return bench
+  }
+
+  @Test("what is more than a round serves waits, and all of it is answered")
+  func waiting() throws {
+    let bench = try loaded(0..<300)
+    #expect(bench.batcher.roundEnded(now: bench.now))
+    #expect(bench.answers.values.count < 300)
+    bench.finish()
+    for number in 0..<300 as Range<UInt32> { #expect(bench.answers.values[number] == [Double(2 * number)]) }
+    #expect(bench.batcher.isIdle && bench.lane.queuedRows == 0)
+  }
+
+  @Test("what a connection has waiting goes with it at once")
+  func cancelledWhileWaiting() throws {
+    let bench = try loaded(0..<300)
+    #expect(bench.batcher.roundEnded(now: bench.now))
+    let before = bench.answers.values.count
+    bench.batcher.cancel(connection: 1, generation: 0)
+    let cancelled = bench.answers.failures.count { $0.value == .cancelled }
+    #expect(cancelled > 50)
+    #expect(bench.lane.queuedRows == 300 - before - cancelled)
+    #expect(bench.batcher.cancel(CallID(reactor: 0, connection: 2, generation: 0, stream: 299, entry: 299)))
+    #expect(bench.answers.failures[299] == .cancelled)
+    bench.finish()
+    #expect(bench.answers.values.count + cancelled + 1 == 300)
+    #expect(bench.batcher.isIdle && bench.lane.queuedRows == 0)
+    #expect(bench.lane.statistics.callsInFlight.value == 0)
+  }
+
+  @Test("a higher priority that comes later is scored first")
+  func priority() throws {
+    let bench = try loaded(0..<300, levels: 2)
+    #expect(bench.batcher.level(ofPriority: 0) == 0 && bench.batcher.level(ofPriority: 2) == 1)
+    #expect(bench.batcher.level(ofPriority: 3) == nil)
+    #expect(bench.batcher.refusal(ofPriority: 3).message.contains("priority: 3"))
+    _ = bench.batcher.roundEnded(now: bench.now)
+    for number in 300..<350 as Range<UInt32> { try bench.call(number, [1], connection: 9, level: 1) }
+    while bench.batcher.roundEnded(now: bench.now) {
+      if bench.answers.values[349] != nil { #expect(bench.answers.values.count >= 250) }
+    }
+    #expect(bench.answers.values.count == 350)
+  }
+
+  @Test(
+    "a call without prospect is refused at once and told when to come back; one of a client within its share is not")
+  func admission() throws {
+    let bench = try loaded(0..<0)
+    let soon = bench.now.advanced(byNanoseconds: 1_000_000)
+    var refusal: Status?
+    var admitted: UInt32 = 0
+    while refusal == nil, admitted < 2_000 {
+      do throws(Status) {
+        try bench.call(admitted, [1], deadline: soon, connection: 1)
+        admitted += 1
+      } catch {
+        refusal = error
+      }
+    }
+    #expect((500..<1_000).contains(admitted))
+    #expect(refusal?.code == .deadlineExceeded)
+    #expect((refusal?.retryNanoseconds ?? 0) > 500_000)
+    #expect(bench.batcher.statistics.refusedDeadline.value == 1)
+    try bench.call(9_001, [1], deadline: soon, connection: 2)
+    try bench.call(9_002, [1], deadline: bench.now.advanced(byNanoseconds: 1_000_000_000), connection: 1)
+  }
+
+  @Test("a model whose curve says that nothing can be in time is tried now and then all the same")
+  func hopeless() throws {
+    let bench = Bench(inlineBudget: 1_000_000)
+    for rows in [1, 10, 100, 1, 10, 100, 1, 10] {
+      bench.lane.curve.observe(rows: rows, nanoseconds: UInt64(rows) * 500_000)
+    }
+    var admitted = 0
+    for number in 0..<16 as Range<UInt32> {
+      do {
+        try bench.call(number, [1], deadline: bench.now.advanced(byNanoseconds: 100_000))
+        admitted += 1
+      } catch {}
+      bench.finish()
+    }
+    #expect(admitted == 2)
+  }
+
+  @Test("random calls of several models, clients and priorities get their own answers", arguments: 0..<20)
+  func randomQueue(_ seed: Int) throws {
+    var generator = SplitMix(state: UInt64(seed))
+    let bench = Bench(
+      BatchLimits(maximumRows: Int.random(in: 4...200, using: &generator)),
+      inlineBudget: UInt64.random(in: 1_000...30_000, using: &generator),
+      scorer: seed % 4 == 3 ? DispatchScorer(threads: 1) : nil, levels: 3)
+    bench.teach()
+    var expected: [UInt32: [Double]] = [:]
+    for number in 0..<600 as Range<UInt32> {
+      let values = (0..<Int.random(in: 1...(number % 50 == 0 ? 300 : 6), using: &generator)).map { _ in
+        Double.random(in: 0...1, using: &generator)
+      }
+      try bench.call(
+        number, values, connection: UInt32.random(in: 0..<5, using: &generator),
+        level: UInt8.random(in: 0..<3, using: &generator))
+      expected[number] = values.map { 2 * $0 }
+      if Int.random(in: 0..<6, using: &generator) == 0 { _ = bench.batcher.roundEnded(now: bench.now) }
+      if Int.random(in: 0..<9, using: &generator) == 0, let old = expected.keys.sorted().last(where: { $0 % 7 == 3 }) {
+        // Gone already, unless it waits; a scorer that has it answers all the same.
+        for connection in 0..<5 as Range<UInt32> {
+          _ = bench.batcher.cancel(CallID(reactor: 0, connection: connection, generation: 0, stream: old, entry: old))
+        }
+      }
+    }
+    bench.finish()
+    var waits = 0
+    while !bench.batcher.isIdle, waits < 5_000 {
+      bench.posted.run()
+      bench.finish()
+      waits += 1
+      if !bench.batcher.isIdle { usleepOnce() }
+    }
+    #expect(bench.answers.values.count + bench.answers.failures.count == 600)
+    for (number, values) in bench.answers.values { #expect(values == expected[number]) }
+    #expect(bench.answers.failures.values.allSatisfy { $0 == .cancelled })
+    #expect(bench.batcher.isIdle && bench.lane.queuedRows == 0)
+    #expect(bench.lane.statistics.callsInFlight.value == 0)
   }
 
   @Test("random calls get their own answers whatever the limits are", arguments: 0..<30)

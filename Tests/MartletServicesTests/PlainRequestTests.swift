@@ -163,6 +163,12 @@ import Testing
     if rarely(&random) { message.string(2, "3") }
     if rarely(&random) { message.string(3, "an id") }
     if rarely(&random) { message.message(4) { $0.string(1, "priority") } }
+    if isPlain || rarely(&random) {
+      message.message(4) { entry in
+        entry.string(1, rarely(&random) ? "other" : "priority")
+        entry.message(2) { $0.integer(rarely(&random) ? 2 : 5, 1 + Int64(random.below(isPlain ? 1 : 2))) }
+      }
+    }
     let numbers = (0..<(2 * rows)).map { _ in Float(random.below(100)) / 64 }
     let integers = (0..<rows).map { _ in Int64(random.below(3)) - 1 }
     let texts = (0..<rows).map { _ in Self.texts[random.below(Self.texts.count)] }
@@ -229,6 +235,7 @@ import Testing
       }
     }
     if rarely(&random) { message.bool(5, true) }
+    if isPlain || rarely(&random) { message.integer(6, 1 + Int64(random.below(isPlain ? 1 : 2))) }
     return message.bytes
   }
 

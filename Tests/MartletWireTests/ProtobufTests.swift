@@ -30,6 +30,34 @@ struct ProtobufTests {
     #expect(read.count == min(length, 1024) || read == text)
   }
 
+  @Test("a failure says when to try again", arguments: [1, 999_999_999, 1_000_000_000, 61_000_000_007] as [UInt64])
+  func retryInfo(_ nanoseconds: UInt64) throws {
+    let bytes = TTRPCResponse.failure(
+      stream: 1, Status(.resourceExhausted, "full", retryNanoseconds: nanoseconds))
+    let data = Array(bytes[TTRPCFrame.headerBytes...])
+    #expect(bytes.withUnsafeBytes { TTRPCFrame($0) }.map { Int($0.dataBytes) } == data.count)
+    let response = try #require(ttrpc__response__unpack(nil, data.count, data))
+    defer { ttrpc__response__free_unpacked(response, nil) }
+    let status = response.pointee.status.pointee
+    #expect(status.n_details == 1)
+    let detail = try #require(status.details[0]).pointee
+    #expect(String(cString: detail.type_url) == "type.googleapis.com/google.rpc.RetryInfo")
+    // RetryInfo {1 Duration {1 seconds, 2 nanos}}
+    let value = UnsafeRawBufferPointer(start: detail.value.data, count: detail.value.len)
+    var info = ProtoReader(value)
+    #expect(info.tag()?.0 == 1)
+    let inner = info.delimited()
+    var delay = ProtoReader(try #require(inner))
+    #expect(info.position == value.count)
+    var read: UInt64 = 0
+    while let (field, _) = delay.tag() {
+      let number = delay.varint()
+      let part = try #require(number)
+      read += field == 1 ? part * 1_000_000_000 : part
+    }
+    #expect(read == nanoseconds)
+  }
+
   @Test("an answer's head frames any payload", arguments: [0, 1, 127, 128, 70_000])
   func head(_ count: Int) throws {
     let payload = (0..<count).map { UInt8(truncatingIfNeeded: $0) }

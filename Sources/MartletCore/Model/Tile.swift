@@ -90,6 +90,25 @@ public final class Tile: @unchecked Sendable {
     blockBytes = bytes(forRows: capacity)
   }
 
+  /// Copies the inputs of rows of a tile of the same model behind its own rows, texts included; there is room for them.
+  public func append(rows range: Range<Int>, of source: Tile) {
+    for index in 0..<inputCount {
+      let stride = inputs[index].stride
+      let target = starts[index] + rows * stride
+      let origin = source.starts[index] + range.lowerBound * stride
+      guard inputs[index].type == .text, coders?[index] == nil else {
+        target.copyMemory(from: origin, byteCount: range.count * stride)
+        continue
+      }
+      let refs = origin.assumingMemoryBound(to: TextRef.self)
+      let copies = target.assumingMemoryBound(to: TextRef.self)
+      for element in 0..<(range.count * inputs[index].width) {
+        copies[element] = texts.store(UnsafeRawBufferPointer(start: refs[element].start, count: refs[element].count))
+      }
+    }
+    rows += range.count
+  }
+
   deinit {
     for index in 0..<(inputs.count + outputs.count) { starts[index].deallocate() }
     starts.deallocate()

@@ -65,6 +65,14 @@ extension ServerConfiguration {
       "Rows that may wait for one model; further calls are refused with RESOURCE_EXHAUSTED."),
 
     .count(
+      "batching.priority_levels", \.batching.priorityLevels, 1...64,
+      "Priorities that a call may ask for; 1 is the highest. A higher one is served first while calls have to wait. "
+        + "docs/scheduling.md"),
+    .automaticCount(
+      "batching.default_priority", \.batching.defaultPriority, 1...64,
+      "The priority of calls that ask for none. auto: the middle one."),
+
+    .count(
       "limits.max_connections", \.limits.maxConnections, 1...1_000_000,
       "Connections open at once; further ones are closed as they are accepted."),
     .count(
@@ -76,6 +84,13 @@ extension ServerConfiguration {
     .count(
       "limits.calls_in_flight", \.limits.callsInFlight, 1...16_777_216,
       "Calls in flight in the whole server; further ones are refused with RESOURCE_EXHAUSTED."),
+    .flag(
+      "limits.adaptive", \.limits.adaptive,
+      "Whether a reactor takes fewer calls in flight when their latency says that more only wait longer; further ones "
+        + "are refused with RESOURCE_EXHAUSTED. docs/scheduling.md"),
+    .count(
+      "limits.adaptive_floor", \.limits.adaptiveFloor, 1...16_777_216,
+      "Calls in flight that a reactor takes whatever limits.adaptive says."),
     .count(
       "limits.rows_per_call", \.limits.rowsPerCall, 1...16_777_216,
       "Rows of one call; a call with more is refused with INVALID_ARGUMENT."),

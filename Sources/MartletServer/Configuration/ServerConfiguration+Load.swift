@@ -169,6 +169,9 @@ extension ServerConfiguration {
       "limits.message_memory_bytes", atMost: "limits.request_memory_bytes",
       limits.messageMemoryBytes <= limits.requestMemoryBytes)
     try check("batching.max_rows", atMost: "batching.max_queue_rows", batching.maxRows <= batching.maxQueueRows)
+    try check(
+      "batching.default_priority", atMost: "batching.priority_levels",
+      batching.defaultPriority ?? 1 <= batching.priorityLevels)
   }
 
   private func check(_ path: String, atMost bound: String, _ holds: Bool) throws(ConfigurationError) {

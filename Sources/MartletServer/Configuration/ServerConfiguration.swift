@@ -62,6 +62,9 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var inlineBudget: Duration = .microseconds(200)
     public var maxRows = 4096
     public var maxQueueRows = 65_536
+    public var priorityLevels = 3
+    /// Nil: the middle one.
+    public var defaultPriority: Int?
   }
 
   public struct Limits: Sendable, Equatable {
@@ -69,6 +72,8 @@ public struct ServerConfiguration: Sendable, Equatable {
     public var maxConnectionsPerAddress = 4096
     public var callsPerConnection = 1024
     public var callsInFlight = 65_536
+    public var adaptive = true
+    public var adaptiveFloor = 1024
     public var rowsPerCall = 65_536
     public var frameBytes = 4 << 20
     public var writeBufferBytes = 8 << 20

@@ -73,7 +73,7 @@ final class ReactorStack: @unchecked Sendable {
     let post: @Sendable (@escaping @Sendable () -> Void) -> Void = { work in _ = reactor.post(work) }
     let batcher = Batcher(
       options: shared.batching, scorer: shared.scorer, budget: shared.budget, post: post,
-      wake: { time in reactor.schedule(at: time, token: 0) })
+      wake: { time in reactor.schedule(at: time, token: 0) }, reactor: index)
     let context = ServiceContext(
       responder: rpc, batcher: batcher, models: models, arena: arena, server: shared.state,
       repository: shared.repository, limits: shared.limits.services, post: post)

@@ -78,7 +78,11 @@ public final class Server: @unchecked Sendable {
       limits: ReactorStack.Limits(configuration, reactors: reactors),
       batchLimits: BatchLimits(
         maximumRows: configuration.batching.maxRows, maximumQueuedRows: configuration.batching.maxQueueRows),
-      batching: .init(inlineBudgetNanoseconds: configuration.batching.inlineBudget.wholeNanoseconds),
+      batching: .init(
+        inlineBudgetNanoseconds: configuration.batching.inlineBudget.wholeNanoseconds,
+        priorityLevels: configuration.batching.priorityLevels,
+        defaultPriority: configuration.batching.defaultPriority ?? (configuration.batching.priorityLevels + 1) / 2,
+        adaptiveFloor: limits.adaptive ? limits.adaptiveFloor : nil, calls: max(1, limits.callsInFlight / reactors)),
       messageMemoryBytes: limits.messageMemoryBytes,
       poller: configuration.poller == .epoll ? .epoll : .dispatch,
       scorer: scorers > 0 ? DispatchScorer(threads: scorers) : nil,

@@ -32,7 +32,8 @@ public final class ReactorModels: MetricSource, @unchecked Sendable {
         known.first { $0.model == model.name && $0.version == model.versionText }
         ?? LaneStatistics(model: model.name, version: model.versionText)
       return Lane(
-        plan: model.plan, owner: ServedModel(model), limits: limits(of: model), statistics: numbers)
+        plan: model.plan, owner: ServedModel(model), limits: limits(of: model), statistics: numbers,
+        weight: model.configuration.weight)
     }
     for lane in old where !lanes.contains(where: { $0 === lane }) { lane.retire() }
     statistics.withLock { $0 = lanes.map(\.statistics) }

@@ -10,6 +10,8 @@ import MartletWire
 struct InferReader {
   /// For each tensor of the request the model's input.
   private var matched: [Int32] = []
+  /// The priority that the last request asked for; 0 when it did not.
+  private(set) var priority: UInt64 = 0
 
   init() {}
 
@@ -22,8 +24,13 @@ struct InferReader {
     _ request: UnsafePointer<Inference__ModelInferRequest>, _ model: Model, rowsPerCall: Int
   ) throws(Status) -> Int {
     let inputs = model.signature.inputs
+    priority = 0
     for index in 0..<request.pointee.n_parameters {
-      try Self.checkParameter(request.pointee.parameters[index]!.pointee.key, of: "parameters")
+      let parameter = request.pointee.parameters[index]!
+      try Self.checkParameter(parameter.pointee.key, of: "parameters")
+      if Self.isPriority(UnsafeRawBufferPointer(text: parameter.pointee.key)) {
+        priority = try Self.priority(parameter.pointee.value)
+      }
     }
     matched.removeAll(keepingCapacity: true)
     var rows = -1
@@ -89,6 +96,18 @@ struct InferReader {
     let key = UnsafeRawBufferPointer(text: key)
     for prefix in ["shared_memory", "sequence_", "classification"] where key.starts(with: prefix.utf8) {
       throw Status(.unimplemented, "\(field): parameter \(key.quoted) is not served")
+    }
+  }
+
+  static func isPriority(_ key: UnsafeRawBufferPointer) -> Bool { key.elementsEqual("priority".utf8) }
+
+  /// A number of any of the two forms that have whole numbers.
+  private static func priority(_ value: UnsafePointer<Inference__InferParameter>?) throws(Status) -> UInt64 {
+    switch value?.pointee.parameter_choice_case {
+    case INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_UINT64_PARAM: return value!.pointee.uint64_param
+    case INFERENCE__INFER_PARAMETER__PARAMETER_CHOICE_INT64_PARAM where value!.pointee.int64_param >= 0:
+      return UInt64(value!.pointee.int64_param)
+    default: throw Status(.invalidArgument, "parameters: \"priority\" is not a uint64_param of 0 or more")
     }
   }
 

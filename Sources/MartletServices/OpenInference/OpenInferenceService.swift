@@ -134,9 +134,12 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
       version: UnsafeRawBufferPointer(text: request.pointee.model_version))
     let model = ServedModel.of(lane).model
     let rows = try reader.match(request, model, rowsPerCall: context.limits.rowsPerCall)
+    let level = try context.level(ofPriority: reader.priority)
     let note = try notes.take(request, model)
     do throws(Status) {
-      let room = try context.batcher.reserve(lane, rows: rows, textBytes: payload.count, now: call.received)
+      let room = try context.batcher.reserve(
+        lane, rows: rows, textBytes: payload.count, id: call.id, level: level, deadline: call.deadline,
+        now: call.received)
       do throws(Status) {
         try reader.fill(request, model, room.tile, firstRow: room.firstRow, rows: rows)
       } catch {
@@ -147,7 +150,7 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
         room,
         BatchedCall(
           id: call.id, consumer: consumer, context: note, firstRow: room.firstRow, rows: rows, arrived: call.received,
-          deadline: call.deadline))
+          deadline: call.deadline, level: level))
     } catch {
       notes.giveBack(note)
       throw error
@@ -164,7 +167,8 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
     _ call: CallHead, _ payload: UnsafeRawBufferPointer, _ known: UnsafePointer<InferMessages.Known>
   ) throws(Status) {
     let meaning = known.pointee.meaning
-    let room = try reserve(meaning.served, rows: meaning.rows, textBytes: payload.count, call)
+    let room = try reserve(
+      meaning.served, rows: meaning.rows, textBytes: payload.count, level: meaning.level, call)
     let starts = Unmanaged.passUnretained(room.tile)._withUnsafeGuaranteedRef { $0.inputStarts }
     let source = payload.baseAddress.unsafelyUnwrapped
     for index in 0..<known.pointee.valueCount {
@@ -172,18 +176,20 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
       (starts[values.target] + room.firstRow * values.stride)
         .copyMemory(from: source + values.offset, byteCount: values.count)
     }
-    commit(room, call, note: meaning.note)
+    commit(room, call, note: meaning.note, level: meaning.level)
   }
 
   @inline(__always)
   private func reserve(
-    _ served: UnsafePointer<ServedLane>, rows: Int, textBytes: Int, _ call: CallHead
+    _ served: UnsafePointer<ServedLane>, rows: Int, textBytes: Int, level: UInt8, _ call: CallHead
   ) throws(Status) -> Reservation {
     var failure: Status?
     let room = batcher._withUnsafeGuaranteedRef { batcher in
       served.pointee.lane._withUnsafeGuaranteedRef { lane -> Reservation? in
         do throws(Status) {
-          return try batcher.reserve(lane, rows: rows, textBytes: textBytes, now: call.received)
+          return try batcher.reserve(
+            lane, rows: rows, textBytes: textBytes, id: call.id, level: level, deadline: call.deadline,
+            now: call.received)
         } catch {
           failure = error
           return nil
@@ -195,10 +201,10 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
   }
 
   @inline(__always)
-  private func commit(_ room: Reservation, _ call: CallHead, note: UInt32) {
+  private func commit(_ room: Reservation, _ call: CallHead, note: UInt32, level: UInt8) {
     let batched = BatchedCall(
       id: call.id, consumer: consumer, context: note, firstRow: room.firstRow, rows: room.rows, arrived: call.received,
-      deadline: call.deadline)
+      deadline: call.deadline, level: level)
     batcher._withUnsafeGuaranteedRef { $0.commit(room, batched) }
   }
 
@@ -209,23 +215,24 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
     else { return false }
     let form = served.pointee.inferForm
     guard plain.match(form, served.pointee.model, rowsPerCall: context.limits.rowsPerCall),
+      let level = context.batcher.level(ofPriority: plain.priority),
       let note = notes.take(plain, served.pointee.model, outputs: form.outputs.count)
     else { return false }
     do throws(Status) {
-      let room = try reserve(served, rows: plain.rows, textBytes: payload.count, call)
+      let room = try reserve(served, rows: plain.rows, textBytes: payload.count, level: level, call)
       do throws(Status) {
         try plain.fill(form, served.pointee.model, room.tile, firstRow: room.firstRow)
       } catch {
         context.batcher.abandon(room)
         throw error
       }
-      commit(room, call, note: note)
+      commit(room, call, note: note, level: level)
     } catch {
       notes.giveBack(note)
       throw error
     }
     if note <= InferNotes.usualRaw, let values = plain.values(in: payload, form) {
-      repeated.remember(payload, values, InferMeaning(served: served, rows: plain.rows, note: note))
+      repeated.remember(payload, values, InferMeaning(served: served, rows: plain.rows, note: note, level: level))
     }
     return true
   }

@@ -10,13 +10,15 @@ struct InferMeaning {
   var served: UnsafePointer<ServedLane>
   var rows: Int
   var note: UInt32
+  /// Of its priority, 0 the highest.
+  var level: UInt8
 }
 
 /// The fast path of `ModelInfer`: the message is read where it lies, and the values go from there straight into the
 /// rows of a tile.
 ///
 /// It takes only what is right in every respect and of the usual shape: raw contents, or typed ones of floats; no
-/// parameters; no field twice. For everything else it steps aside before anything has happened, and the general
+/// parameter but the call's priority; no field twice. For everything else it steps aside before anything has happened, and the general
 /// reader, which unpacks with protobuf-c, accepts or refuses. So there is one place that says what is wrong.
 /// Reused over calls; confined to its reactor.
 final class PlainInfer {
@@ -41,6 +43,8 @@ final class PlainInfer {
   private(set) var outputCount = 0
   private(set) var isRaw = false
   private(set) var rows = 0
+  /// As it came; 0 when it did not.
+  private(set) var priority: UInt64 = 0
   private var tensorCount = 0
   private var rawCount = 0
   private let tensors: UnsafeMutablePointer<Tensor>
@@ -71,6 +75,7 @@ final class PlainInfer {
     tensorCount = 0
     outputCount = 0
     rawCount = 0
+    priority = 0
     modelVersion = UnsafeRawBufferPointer(start: nil, count: 0)
     id = UnsafeRawBufferPointer(start: nil, count: 0)
     while let (number, wire) = reader.tag() {
@@ -80,6 +85,9 @@ final class PlainInfer {
         guard seen & 1 << number == 0 else { return false }
         seen |= 1 << number
         if number == 1 { modelName = value } else if number == 2 { modelVersion = value } else { id = value }
+      case 4:
+        guard seen & 1 << number == 0, readPriority(value) else { return false }
+        seen |= 1 << number
       case 5:
         guard tensorCount < Self.maximumTensors, Self.read(value, &tensors[tensorCount]) else { return false }
         tensorCount += 1
@@ -98,6 +106,21 @@ final class PlainInfer {
     isRaw = rawCount > 0
     return !reader.malformed && seen & 2 != 0 && tensorCount > 0 && (rawCount == 0 || rawCount == tensorCount)
       && MessageGuard.isText(id)
+  }
+
+  /// Reads a parameter, which is to be the priority.
+  private func readPriority(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    var reader = ProtoReader(bytes)
+    guard let (first, form) = reader.tag(), first == 1, form == .lengthDelimited, let key = reader.delimited(),
+      InferReader.isPriority(key), let (second, wire) = reader.tag(), second == 2, wire == .lengthDelimited,
+      let value = reader.delimited(), reader.position == bytes.count
+    else { return false }
+    var choice = ProtoReader(value)
+    guard let (field, kind) = choice.tag(), field == 5, kind == .varint, let number = choice.varint(),
+      choice.position == value.count
+    else { return false }
+    priority = number
+    return true
   }
 
   private static func read(_ bytes: UnsafeRawBufferPointer, _ tensor: inout Tensor) -> Bool {

@@ -9,6 +9,8 @@ typealias ScoreMessages = RepeatedMessages<ScoreMeaning>
 struct ScoreMeaning {
   var served: UnsafePointer<ServedLane>
   var rows: Int
+  /// Of its priority, 0 the highest.
+  var level: UInt8
 }
 
 /// The fast path of `Score`: the message is read where it lies, and the values go from there straight into the rows of
@@ -34,6 +36,8 @@ final class PlainScore {
   private(set) var modelName = UnsafeRawBufferPointer(start: nil, count: 0)
   private(set) var modelVersion = UnsafeRawBufferPointer(start: nil, count: 0)
   private(set) var rows = 0
+  /// As it came; 0 when it did not.
+  private(set) var priority: UInt64 = 0
   private var columnCount = 0
   private var columns: UnsafeMutablePointer<Column>
   private var capacity = 64
@@ -57,6 +61,7 @@ final class PlainScore {
     var seen: UInt32 = 0
     columnCount = 0
     rows = 0
+    priority = 0
     modelVersion = UnsafeRawBufferPointer(start: nil, count: 0)
     while let (number, wire) = reader.tag() {
       switch (number, wire) {
@@ -68,6 +73,10 @@ final class PlainScore {
         guard seen & 1 << number == 0, let value = reader.varint(), value <= UInt64(Int32.max) else { return false }
         seen |= 1 << number
         rows = Int(value)
+      case (6, .varint):
+        guard seen & 1 << number == 0, let value = reader.varint(), value <= UInt64(UInt32.max) else { return false }
+        seen |= 1 << number
+        priority = value
       case (4, .lengthDelimited):
         guard let value = reader.delimited() else { return false }
         if columnCount == capacity, !grow() { return false }

@@ -79,8 +79,11 @@ public final class ScoringService: UnaryService, BatchConsumer {
       throw Status(.invalidArgument, "rows: \(rows); a call has 1 to \(context.limits.rowsPerCall)")
     }
     let served = ServedModel.of(lane)
+    let level = try context.level(ofPriority: UInt64(request.pointee.priority))
     try reader.match(request, served.model, rows: rows)
-    let room = try context.batcher.reserve(lane, rows: rows, textBytes: payload.count, now: call.received)
+    let room = try context.batcher.reserve(
+      lane, rows: rows, textBytes: payload.count, id: call.id, level: level, deadline: call.deadline,
+      now: call.received)
     do throws(Status) {
       try reader.fill(request, served.model, room.tile, firstRow: room.firstRow, rows: rows)
     } catch {
@@ -91,7 +94,7 @@ public final class ScoringService: UnaryService, BatchConsumer {
       room,
       BatchedCall(
         id: call.id, consumer: consumer, context: 0, firstRow: room.firstRow, rows: rows, arrived: call.received,
-        deadline: call.deadline))
+        deadline: call.deadline, level: level))
   }
 
   private func forgetRepeated() {
@@ -104,25 +107,29 @@ public final class ScoringService: UnaryService, BatchConsumer {
     _ call: CallHead, _ payload: UnsafeRawBufferPointer, _ known: UnsafePointer<ScoreMessages.Known>
   ) throws(Status) -> Bool {
     let served = known.pointee.meaning.served
-    let room = try reserve(served, rows: known.pointee.meaning.rows, textBytes: payload.count, call)
+    let level = known.pointee.meaning.level
+    let room = try reserve(
+      served, rows: known.pointee.meaning.rows, textBytes: payload.count, level: level, call)
     let inputs = Unmanaged.passUnretained(room.tile)._withUnsafeGuaranteedRef { $0.inputStarts }
     guard PlainScore.fill(known, of: payload, served.pointee.form, inputs, firstRow: room.firstRow) else {
       context.batcher.abandon(room)
       return false
     }
-    commit(room, call)
+    commit(room, call, level: level)
     return true
   }
 
   @inline(__always)
   private func reserve(
-    _ served: UnsafePointer<ServedLane>, rows: Int, textBytes: Int, _ call: CallHead
+    _ served: UnsafePointer<ServedLane>, rows: Int, textBytes: Int, level: UInt8, _ call: CallHead
   ) throws(Status) -> Reservation {
     var failure: Status?
     let room = batcher._withUnsafeGuaranteedRef { batcher in
       served.pointee.lane._withUnsafeGuaranteedRef { lane -> Reservation? in
         do throws(Status) {
-          return try batcher.reserve(lane, rows: rows, textBytes: textBytes, now: call.received)
+          return try batcher.reserve(
+            lane, rows: rows, textBytes: textBytes, id: call.id, level: level, deadline: call.deadline,
+            now: call.received)
         } catch {
           failure = error
           return nil
@@ -134,10 +141,10 @@ public final class ScoringService: UnaryService, BatchConsumer {
   }
 
   @inline(__always)
-  private func commit(_ room: Reservation, _ call: CallHead) {
+  private func commit(_ room: Reservation, _ call: CallHead, level: UInt8) {
     let batched = BatchedCall(
       id: call.id, consumer: consumer, context: 0, firstRow: room.firstRow, rows: room.rows, arrived: call.received,
-      deadline: call.deadline)
+      deadline: call.deadline, level: level)
     batcher._withUnsafeGuaranteedRef { $0.commit(room, batched) }
   }
 
@@ -147,15 +154,17 @@ public final class ScoringService: UnaryService, BatchConsumer {
       let served = context.models.served(name: plain.modelName, version: plain.modelVersion)
     else { return false }
     let form = served.pointee.form
-    guard plain.match(form, served.pointee.model, rowsPerCall: context.limits.rowsPerCall) else { return false }
-    let room = try reserve(served, rows: plain.rows, textBytes: payload.count, call)
+    guard plain.match(form, served.pointee.model, rowsPerCall: context.limits.rowsPerCall),
+      let level = context.batcher.level(ofPriority: plain.priority)
+    else { return false }
+    let room = try reserve(served, rows: plain.rows, textBytes: payload.count, level: level, call)
     guard plain.fill(form, room.tile, firstRow: room.firstRow) else {
       context.batcher.abandon(room)
       return false
     }
-    commit(room, call)
+    commit(room, call, level: level)
     if let values = plain.values(in: payload) {
-      repeated.remember(payload, values, ScoreMeaning(served: served, rows: plain.rows))
+      repeated.remember(payload, values, ScoreMeaning(served: served, rows: plain.rows, level: level))
     }
     return true
   }

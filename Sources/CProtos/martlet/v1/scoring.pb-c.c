@@ -708,7 +708,7 @@ const ProtobufCMessageDescriptor martlet__v1__column__descriptor =
   (ProtobufCMessageInit) martlet__v1__column__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor martlet__v1__score_request__field_descriptors[5] =
+static const ProtobufCFieldDescriptor martlet__v1__score_request__field_descriptors[6] =
 {
   {
     "model",
@@ -770,18 +770,31 @@ static const ProtobufCFieldDescriptor martlet__v1__score_request__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "priority",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Martlet__V1__ScoreRequest, priority),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned martlet__v1__score_request__field_indices_by_name[] = {
   3,   /* field[3] = columns */
   4,   /* field[4] = ignore_extra_columns */
   0,   /* field[0] = model */
+  5,   /* field[5] = priority */
   2,   /* field[2] = rows */
   1,   /* field[1] = version */
 };
 static const ProtobufCIntRange martlet__v1__score_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor martlet__v1__score_request__descriptor =
 {
@@ -791,7 +804,7 @@ const ProtobufCMessageDescriptor martlet__v1__score_request__descriptor =
   "Martlet__V1__ScoreRequest",
   "martlet.v1",
   sizeof(Martlet__V1__ScoreRequest),
-  5,
+  6,
   martlet__v1__score_request__field_descriptors,
   martlet__v1__score_request__field_indices_by_name,
   1,  martlet__v1__score_request__number_ranges,

@@ -93,10 +93,14 @@ struct  Martlet__V1__ScoreRequest
    * Columns that the model does not have are an error, unless this is set.
    */
   protobuf_c_boolean ignore_extra_columns;
+  /*
+   * 1 is the highest; 0 takes the server's default. One that the server does not have is INVALID_ARGUMENT.
+   */
+  uint32_t priority;
 };
 #define MARTLET__V1__SCORE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&martlet__v1__score_request__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0,NULL, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0,NULL, 0, 0 }
 
 
 typedef enum {
