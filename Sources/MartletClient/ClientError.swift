@@ -18,6 +18,8 @@ public struct ClientError: Error, Sendable, Equatable {
   /// URL of the server that the call went to, when it went to one.
   public var address: String?
   public var origin: Origin
+  /// How long the server asks to be left alone before the call is tried again; nil when it says nothing about that.
+  public var retryAfter: Duration?
 
   public init(_ code: StatusCode, _ message: String, address: String? = nil, origin: Origin = .client) {
     self.code = code

@@ -72,6 +72,11 @@ struct Score: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Rows that are sent in one call.", valueName: "rows"))
   var batchRows = 1024
 
+  @Option(
+    help: ArgumentHelp(
+      "Priority of the calls, 1 the highest; the server's default, unless it is given.", valueName: "number"))
+  var priority: Int?
+
   @Option(help: "How results are written: table, json (one object a line) or csv.")
   var format = OutputFormat.table
 
@@ -86,6 +91,9 @@ struct Score: AsyncParsableCommand {
     }
     guard (1...65_536).contains(batchRows) else {
       throw ValidationError("--batch-rows is \(batchRows), expected 1 to 65536.")
+    }
+    guard priority.map({ (1...65_536).contains($0) }) ?? true else {
+      throw ValidationError("--priority is \(priority ?? 0), expected 1 to 65536.")
     }
     guard Set(keep).count == keep.count else { throw ValidationError("--keep names a column twice.") }
   }
@@ -115,7 +123,7 @@ struct Score: AsyncParsableCommand {
     // The version is named from here on, so that all rows are scored by one.
     var builder = RequestBuilder(
       description, version: description.version, missing: missing.isEmpty ? [""] : missing, passedOver: Set(keep),
-      ignoreExtra: ignoreExtra)
+      ignoreExtra: ignoreExtra, priority: priority ?? 0)
     if reader.format == .csv {
       do throws(InputError) {
         try builder.check(columns: reader.columns)

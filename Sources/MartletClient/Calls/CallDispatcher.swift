@@ -149,7 +149,7 @@ final class CallDispatcher: @unchecked Sendable {
     call.failedAttempts += 1
     let time = call.retry.nextAttempt(
       after: failure, attempts: call.failedAttempts, isIdempotent: call.method.isIdempotent, now: now,
-      deadline: call.deadline, using: &random)
+      deadline: call.deadline, atLeast: error.retryAfter?.wholeNanoseconds ?? 0, using: &random)
     guard let time else {
       var final = error
       if call.failedAttempts > 1 { final.message += " (after \(call.failedAttempts) attempts)" }
@@ -282,7 +282,8 @@ extension CallDispatcher: CallChannelDelegate {
     // A message for people: a screenful at most, whatever a peer sends.
     var text = message.withUnsafeBytes { String(decoding: $0.prefix(4096), as: UTF8.self) }
     if code == .unknown { text = "status \(completion.code): \(text)" }
-    let error = ClientError(code, text, address: connection?.address, origin: .server)
+    var error = ClientError(code, text, address: connection?.address, origin: .server)
+    if completion.retryNanoseconds > 0 { error.retryAfter = .nanoseconds(Int64(clamping: completion.retryNanoseconds)) }
     if code == .unavailable, let connection {
       balancer.failed(connection.endpoint, atOnce: false, now: MonotonicTime.now())
       pool.retire(connection.handle, now: MonotonicTime.now())

@@ -139,7 +139,8 @@ extension CallChannel: ReactorHandler {
       case .skipped: continue
       case .answered(let answer):
         let completion = CallCompletion(
-          call: answer.call, connection: handle, code: answer.code, receivedAt: receivedAt)
+          call: answer.call, connection: handle, code: answer.code, receivedAt: receivedAt,
+          retryNanoseconds: answer.retryNanoseconds)
         let span = RawSpan(_unsafeBytes: rest)
         delegate.completed(
           completion, payload: span.extracting(answer.payload), message: span.extracting(answer.message))

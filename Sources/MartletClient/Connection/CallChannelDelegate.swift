@@ -10,6 +10,8 @@ public struct CallCompletion: Sendable {
   public var code: Int32
   /// When the bytes of the answer were read.
   public var receivedAt: MonotonicTime
+  /// How long the server asks to be left alone, in nanoseconds; 0 when it says nothing about that.
+  public var retryNanoseconds: UInt64 = 0
 }
 
 /// What a channel tells its owner; all calls on the channel's thread, from which every method of the channel may be

@@ -21,6 +21,8 @@ struct TTRPCClientConnection: Sendable {
     var code: Int32
     var message: Range<Int>
     var payload: Range<Int>
+    /// How long the server asks to be left alone, in nanoseconds; 0 when it says nothing about that.
+    var retryNanoseconds: UInt64 = 0
   }
 
   enum Event: Sendable, Equatable {
@@ -106,6 +108,9 @@ struct TTRPCClientConnection: Sendable {
           switch reader.field {
           case 1: answer.code = try reader.int32()
           case 2: answer.message = try reader.byteRange().shifted(by: status.lowerBound)
+          case 3:
+            let detail = try reader.message()
+            answer.retryNanoseconds = max(answer.retryNanoseconds, try retryNanoseconds(detail))
           default: try reader.skip()
           }
         }
@@ -114,6 +119,36 @@ struct TTRPCClientConnection: Sendable {
       }
     }
     return answer
+  }
+
+  /// The delay of a `google.rpc.RetryInfo` in an `Any`; 0 when it is something else.
+  private static func retryNanoseconds(_ detail: consuming ProtobufReader) throws(MessageError) -> UInt64 {
+    var isRetryInfo = false
+    var nanoseconds: UInt64 = 0
+    while try detail.next() {
+      switch detail.field {
+      case 1: isRetryInfo = try detail.string().hasSuffix("/google.rpc.RetryInfo")
+      case 2 where isRetryInfo:
+        var info = try detail.message()
+        while try info.next() {
+          guard info.field == 1 else {
+            try info.skip()
+            continue
+          }
+          var delay = try info.message()
+          while try delay.next() {
+            switch delay.field {
+            // A longer wait than a year is none that anybody means.
+            case 1: nanoseconds += UInt64(clamping: min(max(0, try delay.signed()), 31_536_000)) * 1_000_000_000
+            case 2: nanoseconds += UInt64(min(max(0, try delay.int32()), 999_999_999))
+            default: try delay.skip()
+            }
+          }
+        }
+      default: try detail.skip()
+      }
+    }
+    return nanoseconds
   }
 }
 

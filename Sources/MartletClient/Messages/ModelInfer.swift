@@ -48,19 +48,31 @@ public struct ModelInferRequest: Sendable, Equatable, OutgoingMessage {
   public var inputs: [InferTensor]
   /// Names of the outputs that are wanted; empty: all.
   public var outputs: [String]
+  /// 1 is the highest; 0 takes the server's default.
+  public var priority: UInt64
 
-  public init(model: String, version: String = "", id: String = "", inputs: [InferTensor], outputs: [String] = []) {
+  public init(
+    model: String, version: String = "", id: String = "", inputs: [InferTensor], outputs: [String] = [],
+    priority: UInt64 = 0
+  ) {
     self.model = model
     self.version = version
     self.id = id
     self.inputs = inputs
     self.outputs = outputs
+    self.priority = priority
   }
 
   public func write(into writer: inout ProtobufWriter) {
     writer.string(1, model)
     writer.string(2, version)
     writer.string(3, id)
+    if priority > 0 {
+      writer.message(4) {
+        $0.string(1, "priority")
+        $0.message(2) { $0.unsigned(5, priority) }
+      }
+    }
     for input in inputs {
       writer.message(5) {
         $0.string(1, input.name)

@@ -9,22 +9,29 @@ public struct ScoreRequest: Sendable, Equatable {
   public var columns: [Column]
   /// Whether columns that the model does not have are passed over; otherwise they are an error.
   public var ignoreExtraColumns: Bool
+  /// 1 is the highest; 0 takes the server's default.
+  public var priority: Int
 
   /// A request of `rows` rows; without `rows`, as many as the first column has values.
   public init(
-    model: String, version: String = "", rows: Int? = nil, columns: [Column], ignoreExtraColumns: Bool = false
+    model: String, version: String = "", rows: Int? = nil, columns: [Column], ignoreExtraColumns: Bool = false,
+    priority: Int = 0
   ) {
     self.model = model
     self.version = version
     self.rows = rows ?? columns.first?.values.count ?? 0
     self.columns = columns
     self.ignoreExtraColumns = ignoreExtraColumns
+    self.priority = priority
   }
 
   /// What is wrong with the request before anybody sees it: a column of another length than `rows`, or no rows.
   public func validate() throws(MessageError) {
     guard rows > 0, rows <= Int(UInt32.max) else {
       throw MessageError("rows is \(rows), expected 1 or more")
+    }
+    guard priority >= 0, priority <= Int(UInt32.max) else {
+      throw MessageError("priority is \(priority), expected 0 or more")
     }
     for column in columns {
       guard column.values.count == rows else {
@@ -81,5 +88,6 @@ extension ScoreRequest: OutgoingMessage {
     writer.unsigned(3, UInt64(rows))
     for column in columns { writer.message(4) { column.write(into: &$0) } }
     writer.bool(5, ignoreExtraColumns)
+    writer.unsigned(6, UInt64(priority))
   }
 }

@@ -44,9 +44,12 @@ public struct RetryPolicy: Sendable, Equatable {
   }
 
   /// When to try again after `attempts` failed ones; nil: not at all.
+  ///
+  /// - Parameter atLeast: nanoseconds that the server asks to be left alone; the wait comes on top, so that those who
+  ///   were refused together do not come back together.
   public func nextAttempt(
     after failure: Failure, attempts: Int, isIdempotent: Bool, now: MonotonicTime, deadline: MonotonicTime,
-    using random: inout some RandomNumberGenerator
+    atLeast: UInt64 = 0, using random: inout some RandomNumberGenerator
   ) -> MonotonicTime? {
     guard attempts < maximumAttempts, allows(failure, isIdempotent: isIdempotent) else { return nil }
     let longest = Double(maximumBackoff.wholeNanoseconds)
@@ -54,7 +57,7 @@ public struct RetryPolicy: Sendable, Equatable {
     for _ in 1..<max(1, attempts) where bound < longest { bound *= multiplier }
     bound = min(bound, longest)
     let wait = bound > 0 ? UInt64(Double.random(in: 0...bound, using: &random)) : 0
-    let time = now.advanced(byNanoseconds: wait)
+    let time = now.advanced(byNanoseconds: atLeast).advanced(byNanoseconds: wait)
     return time < deadline ? time : nil
   }
 }

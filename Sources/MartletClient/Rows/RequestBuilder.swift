@@ -6,6 +6,7 @@ public struct RequestBuilder: Sendable {
   private let version: String
   private let passedOver: Set<String>
   private let ignoreExtra: Bool
+  private let priority: Int
   private var builders: [ColumnBuilder]
   /// For each of the model's columns its place among the reader's, or nil.
   private var places: [Int?]
@@ -20,14 +21,16 @@ public struct RequestBuilder: Sendable {
   ///   - missing: texts of a CSV's fields that mean that there is no value.
   ///   - passedOver: columns that may be there without being a feature.
   ///   - ignoreExtra: whether any other column may be.
+  ///   - priority: of the calls; 0 takes the server's default.
   public init(
     _ model: DescribeResponse, version: String = "", missing: [String] = [""], passedOver: Set<String> = [],
-    ignoreExtra: Bool = false
+    ignoreExtra: Bool = false, priority: Int = 0
   ) {
     self.model = model
     self.version = version
     self.passedOver = passedOver
     self.ignoreExtra = ignoreExtra
+    self.priority = priority
     let missing = missing.map { Array($0.utf8) }
     builders = model.columns.map { ColumnBuilder($0, missing: missing) }
     places = Array(repeating: nil, count: builders.count)
@@ -86,7 +89,7 @@ public struct RequestBuilder: Sendable {
       if places[index] != nil { columns.append(column) }
     }
     defer { rows = 0 }
-    return ScoreRequest(model: model.model, version: version, rows: rows, columns: columns)
+    return ScoreRequest(model: model.model, version: version, rows: rows, columns: columns, priority: priority)
   }
 
   private mutating func look(at columns: [String]) {

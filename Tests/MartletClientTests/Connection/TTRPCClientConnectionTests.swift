@@ -26,6 +26,21 @@ import Testing
     return header + data
   }
 
+  @Test("what a server says about trying again is read", arguments: [0, 5_000_000, 3_000_000_001] as [UInt64])
+  func retryInfo(_ nanoseconds: UInt64) {
+    var connection = TTRPCClientConnection()
+    let stream = connection.open(call: 1)!
+    let bytes = TTRPCResponse.failure(
+      stream: stream, Status(.resourceExhausted, "full", retryNanoseconds: nanoseconds))
+    let (event, _) = bytes.withUnsafeBytes { connection.next($0) }
+    guard case .answered(let answer) = event else {
+      Issue.record("\(event)")
+      return
+    }
+    #expect(answer.code == StatusCode.resourceExhausted.rawValue)
+    #expect(answer.retryNanoseconds == nanoseconds)
+  }
+
   struct Ending: Equatable {
     var call: UInt64
     var code: Int32

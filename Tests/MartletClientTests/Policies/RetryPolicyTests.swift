@@ -50,6 +50,21 @@ import Testing
     #expect(time == now)
   }
 
+  @Test("a server that asks to be left alone is, and the wait comes on top")
+  func retryInfo() {
+    var low = Lowest()
+    var high = Highest()
+    let policy = RetryPolicy()
+    func next(_ random: inout some RandomNumberGenerator, _ deadline: MonotonicTime) -> MonotonicTime? {
+      policy.nextAttempt(
+        after: .answered(.unavailable), attempts: 1, isIdempotent: true, now: now, deadline: deadline,
+        atLeast: 30_000_000, using: &random)
+    }
+    #expect(next(&low, .distantFuture) == now.advanced(by: .milliseconds(30)))
+    #expect(next(&high, .distantFuture)! > now.advanced(by: .milliseconds(79)))
+    #expect(next(&low, now.advanced(by: .milliseconds(30))) == nil)
+  }
+
   @Test("nothing is tried again that would come after the deadline")
   func deadline() {
     var random = Highest()
