@@ -39,9 +39,11 @@ def block(field, data):
     return varint(field << 3 | 2) + varint(len(data)) + data
 
 
-def frame(service, method, payload):
-    """A ttrpc request; the client that sends it sets the stream's number."""
+def frame(service, method, payload, timeout=None):
+    """A ttrpc request with a timeout in nanoseconds; the client that sends it sets the stream's number."""
     data = block(1, service.encode()) + block(2, method.encode()) + block(3, payload)
+    if timeout:
+        data += number(4, timeout)
     return struct.pack(">IIBB", len(data), 1, 1, 0) + data
 
 

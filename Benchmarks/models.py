@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Writes the models of the benchmarks: the same bytes for the same seed.
 
-    Benchmarks/models.py DIRECTORY
+    Benchmarks/models.py DIRECTORY [NAME…]
 
 `logistic`: a logistic regression of 28 features, as scikit-learn's is exported (LinearClassifier and Normalizer).
 `trees`: 500 complete trees of depth 6 over 28 features with 255 thresholds each, one score.
+`forest`: 4,000 of the same, where scoring dominates; only when it is named.
 """
 
 import pathlib
@@ -16,6 +17,7 @@ from onnx import TensorProto, helper
 
 FEATURES = 28
 TREES = 500
+FOREST = 4000
 DEPTH = 6
 THRESHOLDS = 255
 
@@ -39,12 +41,12 @@ def logistic(random):
         helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 2])])
 
 
-def trees(random):
+def trees(random, count=TREES):
     thresholds = np.sort(random.normal(size=(FEATURES, THRESHOLDS)).astype(np.float32), axis=1)
     inner = (1 << DEPTH) - 1
     nodes = 2 * inner + 1
-    tree = np.arange(TREES).repeat(nodes)
-    node = np.tile(np.arange(nodes), TREES)
+    tree = np.arange(count).repeat(nodes)
+    node = np.tile(np.arange(nodes), count)
     is_leaf = node >= inner
     feature = np.where(is_leaf, 0, random.integers(FEATURES, size=node.size))
     value = np.where(is_leaf, 0, thresholds[feature, random.integers(THRESHOLDS, size=node.size)])
@@ -63,7 +65,9 @@ def trees(random):
 
 def main():
     directory = pathlib.Path(sys.argv[1])
-    for name, build in (("logistic", logistic), ("trees", trees)):
+    builders = {"logistic": logistic, "trees": trees, "forest": lambda random: trees(random, FOREST)}
+    for name in sys.argv[2:] or ("logistic", "trees"):
+        build = builders[name]
         path = directory / name / "1" / "model.onnx"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(build(np.random.default_rng(20261125)).SerializeToString(deterministic=True))
