@@ -110,8 +110,8 @@ struct FairOrder {
     }
   }
 
-  /// Turns that a share may save up while it asks for less: a burst of one that stays under its share is served as if it
-  /// were alone.
+  /// Turns that a share may save up while it asks for less: a burst of one that stays under its share is served as if
+  /// it were alone.
   static let savedTurns: Int64 = 20
 
   /// Adds what the turns since its last one bring.
