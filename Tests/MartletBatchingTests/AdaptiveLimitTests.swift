@@ -43,12 +43,13 @@ final class AdaptiveLimitTests {
     #expect(limit.limit > 10_000)
   }
 
-  @Test("the floor is kept whatever the latency is")
+  @Test("whatever the latency is, the limit stays between the floor and about twice that")
   func floor() {
     var limit = AdaptiveLimit(.init(floor: 1024, ceiling: 65_536))
     run(&limit, offered: 1, rate: 100_000, seconds: 2)
     run(&limit, offered: 1_000_000, rate: 1_000, seconds: 60)
-    #expect(limit.limit == 1024)
+    // After half a minute at the floor its latency is what is known as unloaded.
+    #expect((1024...2_200).contains(limit.limit))
   }
 
   @Test("a server that has become slower is measured again")
