@@ -689,15 +689,26 @@ public final class Batcher {
     batch.scoringEnded = began
     let queue = Unmanaged.passUnretained(statistics.queue)
     let count = batch.calls.count
+    // Calls that came in one round have waited equally long.
+    var arrived = MonotonicTime(nanoseconds: 0)
+    var alike: UInt64 = 0
     var answered = 0
     var latency: UInt64 = 0
     for index in 0..<count where batch.calls[index].outcome != .gone {
-      let arrived = batch.calls[index].arrived
+      if batch.calls[index].arrived != arrived {
+        let waited = batch.scoringBegan.nanoseconds(since: arrived)
+        if alike > 0 { queue._withUnsafeGuaranteedRef { $0.observe(waited, times: alike) } }
+        arrived = batch.calls[index].arrived
+        alike = 0
+      }
+      alike += 1
       answered += 1
       latency &+= began.nanoseconds(since: arrived)
-      queue._withUnsafeGuaranteedRef { $0.observe(batch.scoringBegan.nanoseconds(since: arrived)) }
       if batch.calls[index].outcome == .expired { statistics.refusedExpired.add() }
       lane.queuedRows -= batch.calls[index].rows
+    }
+    if alike > 0 {
+      queue._withUnsafeGuaranteedRef { $0.observe(batch.scoringBegan.nanoseconds(since: arrived), times: alike) }
     }
     lane.queuedCalls -= answered
     inFlight -= answered

@@ -1,6 +1,6 @@
 extension UnsafeRawBufferPointer {
   /// Whether both hold the same bytes; eight at a time, since names are compared for every call.
-  @inlinable
+  @inlinable @inline(__always)
   public func hasSameBytes(as other: UnsafeRawBufferPointer) -> Bool {
     guard count == other.count, let mine = baseAddress, let theirs = other.baseAddress else {
       return count == other.count

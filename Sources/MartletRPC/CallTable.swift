@@ -67,6 +67,12 @@ struct CallTable: ~Copyable {
   @inline(__always)
   mutating func remove(_ id: CallID) -> UnsafePointer<Entry>? {
     guard contains(id) else { return nil }
+    return take(id)
+  }
+
+  /// Takes a call out that is there.
+  @inline(__always)
+  mutating func take(_ id: CallID) -> UnsafePointer<Entry> {
     let entry = entries + Int(id.entry)
     entry.pointee.isLive = false
     entry.pointee.nextFree = firstFree

@@ -358,6 +358,17 @@ public final class RPCServer: ReactorHandler, Responder {
     return target + head
   }
 
+  public func answer(_ call: CallID, bytes: Int, now: MonotonicTime, _ fill: (UnsafeMutableRawPointer) -> Void) {
+    guard calls.contains(call) else { return }
+    let head = TTRPCResponse.headBytes(payloadBytes: bytes)
+    guard head + bytes - TTRPCFrame.headerBytes <= TTRPCFrame.maximumDataBytes else { return failTooLong(call, bytes) }
+    let handle = ConnectionHandle(slot: call.connection, generation: call.generation)
+    guard let target = reactor.extend(handle, by: head + bytes) else { return }
+    TTRPCResponse.writeHead(to: target, stream: call.stream, payloadBytes: bytes)
+    fill(target + head)
+    finished(calls.take(call), now)
+  }
+
   private func failTooLong(_ call: CallID, _ bytes: Int) {
     let message =
       "the answer has \(bytes) bytes, a frame at most \(TTRPCFrame.maximumDataBytes); ask for fewer rows"
@@ -366,9 +377,14 @@ public final class RPCServer: ReactorHandler, Responder {
 
   public func finish(_ call: CallID, now: MonotonicTime) {
     guard let entry = calls.remove(call) else { return }
+    finished(entry, now)
+  }
+
+  @inline(__always)
+  private func finished(_ entry: UnsafePointer<CallTable.Entry>, _ now: MonotonicTime) {
     let took = now.nanoseconds(since: entry.pointee.received)
     succeeded[Int(entry.pointee.route)]._withUnsafeGuaranteedRef { $0.observe(took) }
-    leave(call)
+    leave(entry.pointee.id)
   }
 
   public func fail(_ call: CallID, _ status: Status) {
@@ -388,6 +404,7 @@ public final class RPCServer: ReactorHandler, Responder {
   }
 
   /// A call of the connection is over.
+  @inline(__always)
   private func leave(_ call: CallID) {
     let connection = connections + Int(call.connection)
     connection.pointee.callsInFlight -= 1

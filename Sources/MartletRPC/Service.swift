@@ -87,12 +87,21 @@ public protocol Responder: AnyObject {
   func message(_ call: CallID, bytes: Int) -> UnsafeMutableRawPointer?
   /// Ends a call whose messages were sent with OK; `now` is the time, which the caller may have read a moment ago.
   func finish(_ call: CallID, now: MonotonicTime)
+  /// `message` and `finish` in one: `fill` writes the only message of a call, of so many bytes, where the call is still
+  /// there.
+  func answer(_ call: CallID, bytes: Int, now: MonotonicTime, _ fill: (UnsafeMutableRawPointer) -> Void)
   /// Ends a call with a status.
   func fail(_ call: CallID, _ status: Status)
 }
 
 extension Responder {
   public func finish(_ call: CallID) { finish(call, now: .now()) }
+
+  public func answer(_ call: CallID, bytes: Int, now: MonotonicTime, _ fill: (UnsafeMutableRawPointer) -> Void) {
+    guard let target = message(call, bytes: bytes) else { return }
+    fill(target)
+    finish(call, now: now)
+  }
 }
 
 /// Somebody with work at the end of a round, the batcher for example.

@@ -274,10 +274,9 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
       size = answers.prepare(rows: call.rows, note: note, tile)
     }
     guard size > 0 else { return false }
-    // Nil when the caller has gone: then there is nobody to answer.
-    guard let target = responder.message(call.id, bytes: size) else { return true }
-    answers.write(to: target, rows: call.rows, firstRow: call.firstRow, tile)
-    responder.finish(call.id, now: batch.scoringEnded)
+    responder.answer(call.id, bytes: size, now: batch.scoringEnded) { target in
+      answers.write(to: target, rows: call.rows, firstRow: call.firstRow, tile)
+    }
     return true
   }
 

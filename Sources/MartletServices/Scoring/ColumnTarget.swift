@@ -50,6 +50,17 @@ struct ColumnTarget {
     return true
   }
 
+  /// Stores `rows` floats as they came, where the column has floats; false where it has something else.
+  @inline(__always)
+  func copyFloats(_ source: UnsafeRawPointer, _ rows: Int) -> Bool {
+    guard type == .float32 else { return false }
+    for row in 0..<rows {
+      let bits = source.loadUnaligned(fromByteOffset: row * 4, as: UInt32.self)
+      (start + row * stride).storeBytes(of: UInt32(littleEndian: bits), as: UInt32.self)
+    }
+    return true
+  }
+
   @inline(__always)
   func store(_ row: Int, _ value: Float) -> Bool {
     if type == .float32 { return put(row, value) }

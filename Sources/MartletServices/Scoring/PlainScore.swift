@@ -178,6 +178,7 @@ final class PlainScore {
     for index in 0..<known.pointee.valueCount {
       let values = known.pointee.values[index]
       let target = ColumnTarget(inputs, columns[values.target], firstRow: firstRow)
+      if values.stride == 4, target.copyFloats(source + values.offset, rows) { continue }
       guard store(source + values.offset, isDouble: values.stride == 8, rows, target) else { return false }
     }
     return true

@@ -46,6 +46,20 @@ struct ByteQueue: ~Copyable {
     return target
   }
 
+  /// `bytes` as the first of an empty queue, to be filled.
+  @inline(__always)
+  mutating func begin(with bytes: Int, from pool: borrowing BufferPool) -> UnsafeMutableRawPointer {
+    assert(isEmpty && bytes > 0)
+    // Something that was reserved and never added may have left a buffer.
+    if buffer.count < bytes {
+      pool.giveBack(buffer)
+      buffer = pool.rent(atLeast: bytes)
+    }
+    head = 0
+    tail = bytes
+    return buffer.baseAddress.unsafelyUnwrapped
+  }
+
   mutating func append(_ bytes: UnsafeRawBufferPointer, from pool: borrowing BufferPool) {
     guard let source = bytes.baseAddress, !bytes.isEmpty else { return }
     reserve(bytes.count, from: pool).copyMemory(from: source, byteCount: bytes.count)

@@ -40,13 +40,21 @@ extension Reactor {
   /// else. Nil as `reserve`.
   public func extend(_ connection: ConnectionHandle, by bytes: Int) -> UnsafeMutableRawPointer? {
     assertOnThread()
-    // Most answers find room in a buffer that is already there: nothing to grow, so no bound to ask.
-    if let pointer = slab[connection], pointer.pointee.isAlive, !pointer.pointee.output.isEmpty,
-      pointer.pointee.flags.contains(.touched),
-      pointer.pointee.output.count + bytes <= limits.maxWriteBufferBytes,
-      let target = pointer.pointee.output.extend(by: bytes)
-    {
-      return target
+    if let pointer = slab[connection], pointer.pointee.isAlive {
+      if pointer.pointee.output.isEmpty {
+        // The first answer of a round.
+        if bytes <= BufferPool.smallestBytes, bytes <= limits.maxWriteBufferBytes, hasMemory(bytes) {
+          pointer.pointee.lastWrite = currentTime
+          touch(pointer, connection)
+          return pointer.pointee.output.begin(with: bytes, from: pool)
+        }
+      } else if pointer.pointee.flags.contains(.touched),
+        pointer.pointee.output.count + bytes <= limits.maxWriteBufferBytes,
+        let target = pointer.pointee.output.extend(by: bytes)
+      {
+        // Room in a buffer that is already there: nothing to grow, so no bound to ask.
+        return target
+      }
     }
     guard let target = reserve(connection, bytes) else { return nil }
     commit(connection, bytes)

@@ -22,6 +22,8 @@ public final class MessageArena {
 
   private let state: UnsafeMutablePointer<State>
   private let allocator: UnsafeMutablePointer<ProtobufCAllocator>
+  /// Whether nothing was unpacked since the last reset: most calls are read without an arena.
+  @usableFromInline var isClean = true
 
   /// - Parameter capBytes: the most that one message (with its envelope) may take.
   public init(capBytes: Int) {
@@ -51,7 +53,14 @@ public final class MessageArena {
   public var exhausted: Bool { state.pointee.exhausted }
 
   /// Frees every message. Memory beyond the first chunk goes back to the system.
+  @inlinable @inline(__always)
   public func reset() {
+    if !isClean { freeAll() }
+  }
+
+  @usableFromInline
+  func freeAll() {
+    isClean = true
     while let previous = state.pointee.chunk.load(as: UnsafeMutableRawPointer?.self) {
       free(state.pointee.chunk)
       state.pointee.chunk = previous
@@ -67,11 +76,9 @@ public final class MessageArena {
     _ bytes: UnsafeRawBufferPointer,
     _ unpack: (UnsafeMutablePointer<ProtobufCAllocator>?, Int, UnsafePointer<UInt8>?) -> UnsafeMutablePointer<Message>?
   ) -> UnsafeMutablePointer<Message>? {
-    unpack(cAllocator, bytes.count, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))
+    isClean = false
+    return unpack(allocator, bytes.count, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))
   }
-
-  /// The arena as protobuf-c's allocator; valid while the arena lives.
-  public var cAllocator: UnsafeMutablePointer<ProtobufCAllocator> { allocator }
 }
 
 private nonisolated func arenaAllocate(_ data: UnsafeMutableRawPointer?, _ count: Int) -> UnsafeMutableRawPointer? {

@@ -3,13 +3,13 @@ import MartletCore
 /// Writes response frames: header, `ttrpc.Response` envelope, payload.
 public enum TTRPCResponse {
   /// Bytes in front of a payload of `payloadBytes`: the frame's header and the envelope's field head.
-  @inlinable
+  @inlinable @inline(__always)
   public static func headBytes(payloadBytes: Int) -> Int {
     TTRPCFrame.headerBytes + (payloadBytes == 0 ? 0 : 1 + ProtoSize.varint(UInt64(payloadBytes)))
   }
 
   /// Writes the head of an answer; the payload's bytes follow it. `target` has room for `headBytes`.
-  @inlinable
+  @inlinable @inline(__always)
   public static func writeHead(to target: UnsafeMutableRawPointer, stream: UInt32, payloadBytes: Int) {
     let head = headBytes(payloadBytes: payloadBytes)
     let data = head - TTRPCFrame.headerBytes + payloadBytes

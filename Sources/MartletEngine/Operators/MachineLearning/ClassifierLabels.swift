@@ -30,6 +30,9 @@ struct ClassifierLabels: @unchecked Sendable {
     try context.output(index, isText ? .text : .int64, Shape(rows)).bytes
   }
 
+  /// Labels that are whole numbers, by class; nil for texts.
+  var integers: UnsafePointer<Int64>? { isText ? nil : start.assumingMemoryBound(to: Int64.self) }
+
   /// Writes the label of class `index` for `row`. `asNumber`: the class's number itself, as ONNX Runtime writes where
   /// two whole-number classes have a score each.
   @inline(__always)

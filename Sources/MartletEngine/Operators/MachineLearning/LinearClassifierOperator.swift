@@ -83,8 +83,11 @@ final class LinearClassifierOperator: Operator, LinearScorer {
 
   private func writeLabels(_ target: UnsafeMutableRawPointer, _ scores: UnsafePointer<Float>, _ rows: Int) {
     let targets = weights.targets
-    if targets == 2, rows >= Self.kernelRows, let integers = labels.integers {
-      return martlet_greater_labels(scores, integers, target.assumingMemoryBound(to: Int64.self), rows)
+    if targets == 2, let integers = labels.integers {
+      let target = target.assumingMemoryBound(to: Int64.self)
+      if rows >= Self.kernelRows { return martlet_greater_labels(scores, integers, target, rows) }
+      for row in 0..<rows { target[row] = integers[scores[2 * row + 1] > scores[2 * row] ? 1 : 0] }
+      return
     }
     for row in 0..<rows {
       let own = scores + row * targets

@@ -27,6 +27,16 @@ final class NormalizerOperator: Operator {
     let (rows, features) = try NumericInput.matrix(input)
     let values = NumericInput.floats(input, context)
     let output = try context.output(0, .float32, input.shape).floats
+    if case .l1 = norm, features == 2 {
+      // The probabilities of two classes.
+      for row in 0..<rows {
+        let (a, b) = (values[2 * row], values[2 * row + 1])
+        let sum = abs(a) + abs(b)
+        output[2 * row] = sum != 0 ? a / sum : a
+        output[2 * row + 1] = sum != 0 ? b / sum : b
+      }
+      return
+    }
     for row in 0..<rows {
       let from = values + row * features
       let to = output + row * features
