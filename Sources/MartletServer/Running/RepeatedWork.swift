@@ -49,7 +49,7 @@ final class RepeatedWork: MetricSource {
     let (begun, joined) = state.withLock { ($0.begun, $0.joined) }
     for (result, count) in [("begun", begun), ("joined", joined)] {
       collector.counter(
-        "martlet_reloads_total", help: "Reloads of configuration and models: begun, or joined to one that waited already.",
+        "martlet_reloads_total", help: "Reloads at SIGHUP: begun, or joined to one that waited already.",
         labels: [(name: "result", value: result)], count)
     }
   }
