@@ -43,7 +43,9 @@ extension Reactor {
     if let pointer = slab[connection], pointer.pointee.isAlive {
       if pointer.pointee.output.isEmpty {
         // The first answer of a round.
-        if bytes <= BufferPool.smallestBytes, bytes <= limits.maxWriteBufferBytes, hasMemory(bytes) {
+        if bytes <= BufferPool.smallestBytes, bytes <= limits.maxWriteBufferBytes,
+          hasMemory(bytes, for: pointer, connection)
+        {
           pointer.pointee.lastWrite = currentTime
           touch(pointer, connection)
           return pointer.pointee.output.begin(with: bytes, from: pool)

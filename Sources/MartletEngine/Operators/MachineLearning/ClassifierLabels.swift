@@ -22,9 +22,6 @@ struct ClassifierLabels: @unchecked Sendable {
     start = UnsafeRawPointer(values.memory)
   }
 
-  /// The labels where they are whole numbers.
-  var integers: UnsafePointer<Int64>? { isText ? nil : start.assumingMemoryBound(to: Int64.self) }
-
   /// Output `index` as a vector of `rows` labels.
   func reserve(_ context: RunContext, _ index: Int, rows: Int) throws(Status) -> UnsafeMutableRawPointer {
     try context.output(index, isText ? .text : .int64, Shape(rows)).bytes
