@@ -268,8 +268,9 @@ struct XGBoostTreeReader<Reader: DocumentReader> {
       for tree in 0..<trees {
         let end = tree + 1 < trees ? firstNode[tree + 1] : result.nodes.count
         for node in firstNode[tree]..<end where result.nodes[node].test == .leaf {
-          // Rounded to single precision, as the library multiplies before it adds.
-          result.nodes[node].value = Double(Float(result.nodes[node].value) * treeWeights[tree])
+          // Rounded to single precision, as the library multiplies before it adds; and added to 0 before, as it has each
+          // tree predict by itself: a leaf of -0 is 0 then.
+          result.nodes[node].value = Double((0 + Float(result.nodes[node].value)) * treeWeights[tree])
         }
       }
     }

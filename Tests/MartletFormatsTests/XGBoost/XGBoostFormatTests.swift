@@ -171,8 +171,30 @@ struct XGBoostFormatTests {
     for bytes in [dart.json, dart.ubj] {
       #expect(try score(Document.load(bytes), [[0, 0, 0]], "value") == [0.25 + Float(0.25) * 0.1 + 0.25])
     }
+    // The margin of one half is -0, and so are the leaves that the row comes to.
+    var zeros = dart.with("learner.objective.name", .text("reg:logistic"))
+      .with("learner.learner_model_param.base_score", .text("[5E-1]"))
+    for tree in 0..<2 {
+      zeros = zeros.with(
+        "\(booster).gbtree.model.trees.\(tree).split_conditions", .floats([0.5, -0.0, 1.5, 1, 1]))
+    }
+    let margin = try score(Document.load(zeros.ubj, outputs: ["margin"]), [[0, 0, 0]], "margin")
+    #expect(margin == [0] && margin[0].sign == .plus)
     let short = dart.with("\(booster).weight_drop", .array([.float(1)]))
     #expect(Document.refusal(short.json)?.contains("weight_drop: has 1 elements, expected 2") == true)
+  }
+
+  @Test("survival times are exponentials in double precision, rounded, and counts are in single")
+  func exponentials() throws {
+    // The two differ in the last bit of this one's.
+    let margin: Float = 0.6095301
+    for (objective, expected) in [("survival:aft", 1.8395667 as Float), ("survival:cox", 1.8395668)] {
+      let model = Document.model.with("learner.objective.name", .text(objective))
+        .with("learner.learner_model_param.base_score", .text("[1]"))
+        .with("learner.gradient_booster.model.trees.0.split_conditions", .floats([0.5, margin, 1.5, 1, 1]))
+        .with("learner.gradient_booster.model.trees.1.split_conditions", .floats([0.5, 0, 1.5, 1, 1]))
+      #expect(try score(Document.load(model.ubj), [[0, 0, 0]], "value") == [expected])
+    }
   }
 
   @Test("a linear booster adds intercept, base score and features in order, without the missing ones")

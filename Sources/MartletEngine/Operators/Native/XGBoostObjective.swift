@@ -53,7 +53,9 @@ public enum XGBoostObjective: String, CaseIterable, Sendable {
   func value(_ margin: Float) -> Float {
     switch self {
     case .logistic, .binaryLogistic: Self.sigmoid(margin)
-    case .gamma, .tweedie, .poisson, .cox, .aft: expf(margin)
+    case .gamma, .tweedie, .poisson, .cox: expf(margin)
+    // This one is C's `exp` in the library, which takes doubles.
+    case .aft: Float(exp(Double(margin)))
     case .binaryHinge: margin > 0 ? 1 : 0
     default: margin
     }
