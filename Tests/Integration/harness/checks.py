@@ -7,6 +7,7 @@
     finish()
 """
 
+import os
 import sys
 import time
 import traceback
@@ -53,8 +54,13 @@ def close(got, expected, tolerance, what="value"):
     assert abs(got - expected) <= tolerance, f"{what}: got {got!r}, expected {expected!r} within {tolerance}"
 
 
+# How many times as long as usual to wait: sanitizers make everything slow.
+PATIENCE = float(os.environ.get("PATIENCE", "1"))
+
+
 def eventually(condition, what, seconds=10.0):
     """Waits until the condition holds; its value is returned."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while True:
         value = condition()

@@ -14,6 +14,8 @@ import time
 import urllib.error
 import urllib.request
 
+from harness.checks import PATIENCE
+
 BINARY = os.environ["MARTLET"]
 ROOT = pathlib.Path(os.environ["ROOT"])
 MODELS = ROOT / "models"
@@ -71,6 +73,7 @@ class Server:
             raise
 
     def _wait_until_ready(self, seconds=30):
+        seconds *= PATIENCE
         end = time.monotonic() + seconds
         while True:
             for line in self.log().splitlines():
@@ -135,7 +138,7 @@ class Server:
 
     def wait(self, seconds=30):
         """The exit status, once the process has ended."""
-        return self.process.wait(timeout=seconds)
+        return self.process.wait(timeout=seconds * PATIENCE)
 
     def stop(self, seconds=30):
         self.signal(signal.SIGTERM)
