@@ -554,7 +554,8 @@ public final class Batcher {
     for index in 0..<lane.picks.count {
       let place = lane.picks[index]
       let batch = place.batch
-      if batch.isLong || (batch.calls.count == lane.picks.count && isAlone(batch, lane)) {
+      // Batches of places that were served may be gone: all of them are looked at before the first only.
+      if batch.isLong || (index == 0 && batch.calls.count == lane.picks.count && isAlone(batch, lane)) {
         // All of what lies in it: it is scored where it is.
         let isLong = batch.isLong
         take(batch, from: lane)
