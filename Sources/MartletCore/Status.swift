@@ -52,10 +52,24 @@ public struct Status: Error, Sendable, Equatable {
   /// How long the caller should wait before it tries again, in nanoseconds; 0 when nothing is said about that.
   public var retryNanoseconds: UInt64
 
+  /// Control characters of `message`, which may quote what a caller has sent, are written as `\u{…}`: a NUL would end
+  /// the text for a client in C, a line break would end a line of a log.
   public init(_ code: StatusCode, _ message: String, retryNanoseconds: UInt64 = 0) {
     self.code = code
-    self.message = message
+    self.message = message.utf8.contains(where: Self.isControl) ? Self.escaped(message) : message
     self.retryNanoseconds = retryNanoseconds
+  }
+
+  private static func isControl(_ byte: UInt8) -> Bool { byte < 0x20 || byte == 0x7f }
+
+  private static func escaped(_ message: String) -> String {
+    message.unicodeScalars.reduce(into: "") { text, scalar in
+      if scalar.isASCII, isControl(UInt8(scalar.value)) {
+        text += "\\u{\(String(scalar.value, radix: 16))}"
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
   }
 }
 
