@@ -138,7 +138,7 @@ def mallocs(binary, kinds, cores, calls):
 
         def count():
             before = counts.read_text().count("\n") if counts.exists() else 0
-            server.signal(signal.SIGUSR2)
+            server.signal(signal.SIGUSR1)
             end = time.monotonic() + 10
             while not counts.exists() or counts.read_text().count("\n") == before:
                 if time.monotonic() > end:

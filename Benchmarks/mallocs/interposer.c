@@ -2,7 +2,7 @@
 //
 //   LD_PRELOAD=.../interposer.so MALLOC_COUNT_FILE=counts program
 //
-// appends "mallocs N frees M" to the file (standard error without one) at every SIGUSR2 and at exit. A call's
+// appends "mallocs N frees M" to the file (standard error without one) at every SIGUSR1 and at exit. A call's
 // allocations are the difference of two counts over the calls between them.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -92,7 +92,7 @@ __attribute__((constructor)) static void begin(void) {
     if (file >= 0) output = file;
   }
   struct sigaction action = {.sa_handler = report, .sa_flags = SA_RESTART};
-  sigaction(SIGUSR2, &action, 0);
+  sigaction(SIGUSR1, &action, 0);
 }
 
 __attribute__((destructor)) static void end(void) { report(0); }

@@ -3,7 +3,7 @@
 //   LD_PRELOAD=.../preload.so CHAOS_CONTROL=file martlet serve …
 //
 // The file holds two 64-bit integers. The first is added, in seconds, to every reading of CLOCK_REALTIME, gettimeofday
-// and time: a clock that jumps. The second counts: at every SIGUSR2 a thread of this library gives malloc's free memory
+// and time: a clock that jumps. The second counts: at every SIGUSR1 a thread of this library gives malloc's free memory
 // back to the system and adds one, so that resident memory read after that is what the server holds.
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -61,7 +61,7 @@ __attribute__((constructor)) static void start(void) {
   pthread_create(&thread, NULL, trim, NULL);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   struct sigaction action = {.sa_handler = ask, .sa_flags = SA_RESTART};
-  sigaction(SIGUSR2, &action, NULL);
+  sigaction(SIGUSR1, &action, NULL);
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time) {

@@ -93,7 +93,7 @@ class Target(Server):
     def resident(self):
         """Resident bytes after malloc's free memory has been given back."""
         before = struct.unpack_from("<q", self._control, 8)[0]
-        self.signal(signal.SIGUSR2)
+        self.signal(signal.SIGUSR1)
         end = time.monotonic() + 10
         while struct.unpack_from("<q", self._control, 8)[0] == before:
             assert time.monotonic() < end, "the server does not trim its memory"
