@@ -47,6 +47,7 @@ public enum FuzzedLoad {
         tile.input(index).initializeMemory(as: UInt8.self, repeating: 0, count: 2 * tile.stride(index))
       }
       tile.rows = 2
+      // A refusal is an answer here; what is looked for are crashes and reports.
       try? model.plan.score(tile, rows: 0..<2, scratch: model.plan.makeScratch())
     }
   }

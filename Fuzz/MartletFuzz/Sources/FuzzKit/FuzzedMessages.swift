@@ -58,6 +58,7 @@ package enum FuzzedMessages {
 
   // MARK: Texts
 
+  // Written here only, then read on libFuzzer's one thread.
   private nonisolated(unsafe) static let empty = {
     var infer = Inference__ModelInferRequest()
     inference__model_infer_request__init(&infer)
