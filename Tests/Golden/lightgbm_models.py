@@ -330,7 +330,8 @@ def main() -> int:
         print(f"  {models:6} not trained: {error}")
     print(f"{written} models of LightGBM {lightgbm.__version__} in {directory / 'models.bin'}")
     lacking = [shape for shape, models in shapes.items() if models == 0]
-    if total >= 100 and lacking:
+    # With models drawn anew few are trained, and a batch of them may well lack a rare shape.
+    if total >= 100 and not bent and lacking:
         print(f"no model has: {', '.join(lacking)}")
         return 1
     return 0

@@ -479,7 +479,8 @@ def main() -> int:
     for name, count in sorted(COUNTS.items()):
         print(f"{count:7} {name}")
     lacking = [name for name, count in COUNTS.items() if count == 0]
-    if total >= 100 and lacking:
+    # With models drawn anew few are trained, and a batch of them may well lack a rare shape.
+    if total >= 100 and not bent and lacking:
         print("no model has:", ", ".join(lacking), file=sys.stderr)
         return 1
     return 0
