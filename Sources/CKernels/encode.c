@@ -161,6 +161,11 @@ INLINED void code_block(
           continue;                                                                                                    \
         }                                                                                                              \
         const uint32_t rank = SEARCH(cuts, feature->levels, feature->cuts, value);                                     \
+        const martlet_code_column *own = encoder->columns + feature->first_column;                                     \
+        if (feature->columns == 1 && own->lookup == UINT32_MAX && feature->cuts <= (CODE)-1) {                         \
+          to[feature->first_column] = (CODE)(value != value ? own->missing : rank);                                    \
+          continue;                                                                                                    \
+        }                                                                                                              \
         for (uint32_t column = feature->first_column; column < feature->first_column + feature->columns; column++)     \
           to[column] = (CODE)code_of(                                                                                  \
               encoder, encoder->columns + column, rank, feature->cuts, value != value, (CODE)-1);                      \

@@ -33,6 +33,10 @@ struct CodedPlanTests {
         plans.append(("wide rows \(level)", plan))
       }
       if let plan = PlanePlan(source, level: level) { plans.append(("planes \(level)", plan)) }
+      if let plan = GatherPlan(source, level: level) { plans.append(("gather \(level)", plan)) }
+      if let plan = GatherPlan(source, level: level, width: .word) { plans.append(("wide gather \(level)", plan)) }
+      // Pages so small that each way goes through several.
+      if let plan = GatherPlan(source, level: level, pagePairs: 3) { plans.append(("paged gather \(level)", plan)) }
     }
     return plans
   }
@@ -146,6 +150,9 @@ struct CodedPlanTests {
     for level in Self.levels {
       for kind in ["select", "rows", "wide rows", "planes"] {
         #expect(taken.contains("\(kind) \(level)"))
+      }
+      for kind in ["gather", "wide gather", "paged gather"] {
+        #expect(taken.contains("\(kind) \(level)") == (level >= MARTLET_CPU_AVX2))
       }
     }
   }

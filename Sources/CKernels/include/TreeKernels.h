@@ -236,4 +236,45 @@ size_t martlet_score_planes_bytes(const martlet_plane_plan *plan, size_t rows);
 void martlet_score_planes(
     const martlet_plane_plan *plan, const void *rows, size_t stride, size_t count, void *scores, void *temporary);
 
+/// A tree for `martlet_gather`.
+typedef struct {
+  /// Index in `nodes` of its first page.
+  uint32_t root;
+  /// Index in `values`.
+  uint32_t first_value;
+  uint32_t first_output;
+  uint32_t outputs;
+} martlet_gather_tree;
+
+/// Deep trees for any number of rows, on a processor with gathers (AVX2 and above).
+///
+/// A tree is pages of words, each of which begins at a multiple of 16. A word is an inner node when its lowest bit is 0:
+/// from the highest bit down a threshold, a column, and the place in the page of its children, an even number; the
+/// second follows the first, and is where codes above the threshold go. A word whose two lowest bits are 1 leads to a
+/// page, by its distance from the tree's first in multiples of 16; any other is a leaf, by its number. The first word of
+/// a page is where it begins, the second is not used, and children come level by level.
+typedef struct {
+  martlet_encoder encoder;
+  const martlet_gather_tree *trees;
+  size_t tree_count;
+  /// 256 bytes behind the end may be read.
+  const uint32_t *nodes;
+  /// By tree, leaf and output of the tree.
+  const void *values;
+  const uint32_t *outputs;
+  size_t target_count;
+  /// Bits below the threshold, which has as many as a code, and below the column.
+  uint32_t threshold_shift, column_shift;
+  uint32_t column_mask, child_mask;
+  /// Whether any tree has more than one page.
+  bool has_links;
+} martlet_gather_plan;
+
+/// Bytes of temporary memory that `martlet_gather` needs.
+size_t martlet_gather_bytes(const martlet_gather_plan *plan, size_t rows);
+
+/// Adds every tree in order to `scores`, [rows, targets].
+void martlet_gather(
+    const martlet_gather_plan *plan, const void *rows, size_t stride, size_t count, void *scores, void *temporary);
+
 #endif

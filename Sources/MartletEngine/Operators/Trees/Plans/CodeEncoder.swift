@@ -12,10 +12,10 @@ extension CodedTrees {
       for column in feature.columns {
         switch column {
         case .ordered(let segment, let missingIsHigh):
-          columns.append(
-            .init(
-              first: UInt32(segment * feature.segment), lookup: .max,
-              missing: missingIsHigh ? UInt16(feature.segment) : 0))
+          let first = segment * feature.segment
+          // As a value above all cuts.
+          let highest = UInt16(min(feature.segment, feature.cuts.count - first))
+          columns.append(.init(first: UInt32(first), lookup: .max, missing: missingIsHigh ? highest : 0))
         case .table(let codes):
           columns.append(.init(first: 0, lookup: UInt32(lookups.count), missing: 0))
           lookups += codes

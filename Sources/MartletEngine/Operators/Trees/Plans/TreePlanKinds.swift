@@ -7,6 +7,7 @@ enum TreePlanKinds {
     RowPlan<Float>.self,
     PlanePlan<Float>.self,
     SelectPlan<Float>.self,
+    GatherPlan<Float>.self,
     InterleavedPlan<Float>.self,
     WalkPlan<Float>.self,
   ]
@@ -15,6 +16,7 @@ enum TreePlanKinds {
     RowPlan<Double>.self,
     PlanePlan<Double>.self,
     SelectPlan<Double>.self,
+    GatherPlan<Double>.self,
     InterleavedPlan<Double>.self,
     WalkPlan<Double>.self,
   ]
