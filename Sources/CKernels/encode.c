@@ -4,6 +4,7 @@
 // comparison of ranks is the comparison of the values. Cuts lie in a search tree of 16 to a node: with AVX-512 a level
 // is one comparison and a count of bits, so two levels rank a value among 255 cuts without a branch.
 
+#include "categories.h"
 #include "targets.h"
 
 #include <string.h>
@@ -244,12 +245,12 @@ DEFINE_ENCODE_SHORT_ROWS(encode_short_rows_double, double, search_double_avx512)
   NAME##_float_portable(encoder, rows, stride, count, __VA_ARGS__);
 #endif
 
-void martlet_encode_blocks(
+static void search_blocks(
     const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes) {
   ENCODE(encode_blocks, codes)
 }
 
-void martlet_encode_rows(
+static void search_rows(
     const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes, size_t row_bytes) {
 #if defined(__x86_64__)
   if (encoder->level >= MARTLET_CPU_AVX512_BYTES && encoder->short_rows != NULL) {
@@ -260,7 +261,25 @@ void martlet_encode_rows(
   ENCODE(encode_rows, codes, row_bytes)
 }
 
-void martlet_encode_wide_rows(
+static void search_wide_rows(
     const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint16_t *codes, size_t row_bytes) {
   ENCODE(encode_wide_rows, codes, row_bytes)
+}
+
+void martlet_encode_blocks(
+    const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes) {
+  search_blocks(encoder, rows, stride, count, codes);
+  if (encoder->categories != NULL) martlet_encode_category_blocks(encoder, rows, stride, count, codes);
+}
+
+void martlet_encode_rows(
+    const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes, size_t row_bytes) {
+  search_rows(encoder, rows, stride, count, codes, row_bytes);
+  if (encoder->categories != NULL) martlet_encode_category_rows(encoder, rows, stride, count, codes, row_bytes, false);
+}
+
+void martlet_encode_wide_rows(
+    const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint16_t *codes, size_t row_bytes) {
+  search_wide_rows(encoder, rows, stride, count, codes, row_bytes);
+  if (encoder->categories != NULL) martlet_encode_category_rows(encoder, rows, stride, count, codes, row_bytes, true);
 }

@@ -12,6 +12,8 @@ struct RandomPipeline {
   private var next = 0
   /// Feature blocks and their widths.
   private var blocks: [(name: String, width: Int)] = []
+  /// Constants of the encoders, among which thresholds are.
+  private var levels: [Float] = [0, 0.5, 1, -1, 2, 3, -0.0, .infinity, .nan]
 
   /// Words that encoders know, and others: the empty text, short and long ones, ones of a common beginning.
   static let words: [String] =
@@ -19,7 +21,8 @@ struct RandomPipeline {
     + (0..<6).map { "category number \($0) of a long list of names" }
     + (0..<4).map { String(repeating: "long ", count: 13) + "\($0)" + String(repeating: "tail", count: 5) }
 
-  init(seed: UInt64) {
+  /// `hasTrees`: with a tree ensemble behind the encoders, or two.
+  init(seed: UInt64, hasTrees: Bool = false) {
     numbers = SplitMix(seed)
     graph = Graph(inputs: [], outputs: [], nodes: [])
     for _ in 0..<(1 + numbers.below(3)) { addTexts() }
@@ -27,7 +30,7 @@ struct RandomPipeline {
     if numbers.below(3) == 0 { addWholeNumbers() }
     blocks.shuffle(using: &numbers)
     let features = concat(blocks)
-    let outputs = addModel(features)
+    let outputs = hasTrees ? addTrees(features) : addModel(features)
     graph = Graph(
       inputs: inputs, outputs: outputs.map { Graph.Value(name: $0, type: nil, shape: nil) }, nodes: nodes,
       initializers: initializers)
@@ -72,7 +75,11 @@ struct RandomPipeline {
     }
   }
 
-  private mutating func floats(_ count: Int) -> [Float] { (0..<count).map { _ in float() } }
+  private mutating func floats(_ count: Int) -> [Float] {
+    let made = (0..<count).map { _ in float() }
+    levels += made
+    return made
+  }
 
   // MARK: Columns
 
@@ -144,6 +151,22 @@ struct RandomPipeline {
       let shape = constant(.int64, Shape(2), [Int64(-1), 1])
       blocks.append((node("Cast", [node("Reshape", [encoded, shape])], ["to": .integer(1)]), 1))
     default:
+      var column = column
+      var texts = texts
+      var categories = categories
+      if categories.count > 4, numbers.below(4) == 0 {
+        // Some categories are one: the infrequent ones.
+        let rare = 2 + numbers.below(categories.count - 3)
+        let merged = categories.enumerated().map { $0 < rare ? "infrequent" : $1 }
+        column = node(
+          "LabelEncoder", [column],
+          [
+            "keys_strings": texts, "values_strings": .texts(ConstantTensor(strings: merged)),
+            "default_string": .text(["infrequent", "none of them"][numbers.below(2)]),
+          ], ml: true)
+        categories = ["infrequent"] + categories[rare...]
+        texts = .texts(ConstantTensor(strings: categories))
+      }
       let encoded = node("OneHotEncoder", [column], ["cats_strings": texts, "zeros": .integer(1)], ml: true)
       var width = categories.count
       let shape = constant(.int64, Shape(2), [Int64(-1), Int64(width)])
@@ -296,6 +319,158 @@ struct RandomPipeline {
       return [node("Gemm", [active, constant(.float32, Shape(hidden, 2), floats(hidden * 2))])]
     default: return [features.name]
     }
+  }
+
+  // MARK: Trees
+
+  /// A node of a random tree; children are indices.
+  private struct TreeNode {
+    var feature = 0
+    var mode = BranchMode.leaf
+    var value: Float = 0
+    var tracksTrue = false
+    var whenTrue = 0
+    var whenFalse = 0
+  }
+
+  private mutating func tree(width: Int, depth: Int, modes: [BranchMode], tracks: Bool) -> [TreeNode] {
+    var nodes: [TreeNode] = []
+    func add(_ depth: Int, _ pipeline: inout RandomPipeline) -> Int {
+      let index = nodes.count
+      nodes.append(TreeNode())
+      guard depth > 0, nodes.count < 200, nodes.count < 4 || pipeline.numbers.below(6) > 0 else {
+        nodes[index].value = pipeline.float()
+        return index
+      }
+      nodes[index].feature = pipeline.numbers.below(width)
+      nodes[index].mode = modes[pipeline.numbers.below(modes.count)]
+      nodes[index].value =
+        pipeline.numbers.below(3) == 0 ? pipeline.float() : pipeline.levels[pipeline.numbers.below(pipeline.levels.count)]
+      nodes[index].tracksTrue = tracks && pipeline.numbers.below(2) == 0
+      nodes[index].whenTrue = add(depth - 1, &pipeline)
+      nodes[index].whenFalse = add(depth - 1, &pipeline)
+      return index
+    }
+    _ = add(depth, &self)
+    return nodes
+  }
+
+  private mutating func trees(width: Int, native: Bool) -> [[TreeNode]] {
+    let all: [[BranchMode]] =
+      native
+      ? [[.less], [.lessOrEqual], [.less, .member]]
+      : [
+        [.lessOrEqual], [.less], [.lessOrEqual, .equal],
+        [.lessOrEqual, .less, .greaterOrEqual, .greater, .equal, .notEqual],
+      ]
+    let modes = all[numbers.below(all.count)]
+    let tracks = numbers.below(2) == 0
+    let depth = [1, 3, 4, 6, 8, 15][numbers.below(6)]
+    let count = numbers.below(8) == 0 ? 120 : 1 + numbers.below(20)
+    return (0..<count).map { _ in tree(width: width, depth: depth, modes: modes, tracks: tracks) }
+  }
+
+  private mutating func addTrees(_ features: (name: String, width: Int)) -> [String] {
+    var features = features
+    if numbers.below(4) == 0 { features.name = node("Cast", [features.name], ["to": .integer(11)]) }
+    let count = numbers.below(6) == 0 ? 2 : 1
+    return (0..<count).flatMap { _ in
+      numbers.below(3) == 0 ? addNative(features) : addEnsemble(features)
+    }
+  }
+
+  private mutating func addNative(_ features: (name: String, width: Int)) -> [String] {
+    let outputs = 1 + numbers.below(2)
+    var ensemble = NativeEnsemble(
+      precision: numbers.below(2) == 0 ? .single : .double, outputs: outputs, startsAt: (0..<outputs).map { Double($0) })
+    for tree in trees(width: features.width, native: true) {
+      let first = ensemble.nodes.count
+      ensemble.outputOfTree.append(Int32(ensemble.roots.count % outputs))
+      ensemble.roots.append(UInt32(first))
+      for (index, node) in tree.enumerated() {
+        var value = Double(node.value)
+        if node.mode == .member {
+          value = Double(ensemble.categories.count)
+          ensemble.categories.append((0..<5).compactMap { numbers.below(2) == 0 ? Int64($0) : nil })
+        }
+        ensemble.nodes.append(
+          NativeEnsemble.Node(
+            test: node.mode == .leaf
+              ? .leaf : node.mode == .member ? .category : node.mode == .less ? .less : .lessOrEqual,
+            feature: Int32(node.feature), missingGoesTrue: node.tracksTrue, value: value,
+            whenTrue: UInt32(node.mode == .leaf ? index : first + node.whenTrue),
+            whenFalse: UInt32(first + node.whenFalse)))
+      }
+    }
+    let output = [name("margin")] + (numbers.below(2) == 0 ? [name("leaves")] : [])
+    nodes.append(
+      GraphNode(
+        opType: "TreeEnsemble", domain: "ai.martlet", opset: 1, inputs: [features.name], outputs: output,
+        attributes: ["ensemble": .ensemble(ensemble)]))
+    return output
+  }
+
+  private mutating func addEnsemble(_ features: (name: String, width: Int)) -> [String] {
+    let targets = 1 + numbers.below(3)
+    let isClassifier = targets > 1 && numbers.below(2) == 0
+    let prefix = isClassifier ? "class" : "target"
+    let isOneLeafTarget = numbers.below(2) == 0
+    var (ids, tree, feature, whenTrue, whenFalse, tracks) = (
+      [Int64](), [Int64](), [Int64](), [Int64](), [Int64](), [Int64]()
+    )
+    var (modes, values) = ([String](), [Float]())
+    var (leafTree, leafNode, leafTarget, leafWeight) = ([Int64](), [Int64](), [Int64](), [Float]())
+    let made = trees(width: features.width, native: false)
+    for (number, own) in made.enumerated() {
+      for (index, node) in own.enumerated() {
+        tree.append(Int64(number))
+        ids.append(Int64(index))
+        feature.append(Int64(node.feature))
+        whenTrue.append(Int64(node.whenTrue))
+        whenFalse.append(Int64(node.whenFalse))
+        tracks.append(node.tracksTrue ? 1 : 0)
+        values.append(node.value)
+        modes.append(
+          ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "", "LEAF"][
+            Int(node.mode.rawValue)])
+        guard node.mode == .leaf else { continue }
+        for target in 0..<targets where !isOneLeafTarget || target == number % targets {
+          leafTree.append(Int64(number))
+          leafNode.append(Int64(index))
+          leafTarget.append(Int64(target))
+          leafWeight.append(float())
+        }
+      }
+    }
+    var attributes: [String: AttributeValue] = [
+      "nodes_treeids": .integers(tree), "nodes_nodeids": .integers(ids), "nodes_featureids": .integers(feature),
+      "nodes_modes": .texts(ConstantTensor(strings: modes)), "nodes_truenodeids": .integers(whenTrue),
+      "nodes_falsenodeids": .integers(whenFalse), "nodes_missing_value_tracks_true": .integers(tracks),
+      "\(prefix)_treeids": .integers(leafTree), "\(prefix)_nodeids": .integers(leafNode),
+      "\(prefix)_ids": .integers(leafTarget),
+    ]
+    if numbers.below(3) == 0 {
+      attributes["nodes_values_as_tensor"] = .tensor(
+        ConstantTensor(.float64, Shape(values.count), values.map { Double($0) }))
+      attributes["\(prefix)_weights_as_tensor"] = .tensor(
+        ConstantTensor(.float64, Shape(leafWeight.count), leafWeight.map { Double($0) }))
+    } else {
+      attributes["nodes_values"] = .floats(values)
+      attributes["\(prefix)_weights"] = .floats(leafWeight)
+    }
+    if isClassifier {
+      attributes["classlabels_int64s"] = .integers((0..<Int64(targets)).map { $0 })
+      attributes["post_transform"] = .text(["NONE", "LOGISTIC", "SOFTMAX"][numbers.below(3)])
+    } else {
+      attributes["n_targets"] = .integer(Int64(targets))
+      attributes["aggregate_function"] = .text(["SUM", "SUM", "SUM", "AVERAGE", "MAX"][numbers.below(5)])
+    }
+    let output = isClassifier ? [name("label"), name("scores")] : [name("value")]
+    nodes.append(
+      GraphNode(
+        opType: isClassifier ? "TreeEnsembleClassifier" : "TreeEnsembleRegressor", domain: "ai.onnx.ml", opset: 3,
+        inputs: [features.name], outputs: output, attributes: attributes))
+    return output
   }
 
   // MARK: Rows

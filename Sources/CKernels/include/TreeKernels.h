@@ -54,6 +54,28 @@ typedef struct {
   uint16_t missing;
 } martlet_code_column;
 
+/// A category whose code stands in a column of the input, a whole number of at most 16 bits.
+typedef struct {
+  /// The column of the input.
+  uint32_t feature;
+  /// How many categories there are.
+  uint32_t codes;
+  /// The columns that it gives: flags, then tables.
+  uint32_t first_column, flags, tables;
+  /// Index of the first table, of a value for each code; the others follow.
+  uint32_t first_value;
+} martlet_category;
+
+/// From codes of categories to codes of columns.
+typedef struct {
+  const martlet_category *categories;
+  size_t count;
+  /// By column, of flags: the category that has the value, all others having the other one.
+  const uint16_t *own;
+  const uint8_t *values, *others;
+  const uint8_t *lookups;
+} martlet_category_codes;
+
 /// From values to codes. The rank of a value is the number of cuts that it is not less than.
 typedef struct {
   const martlet_coded_feature *features;
@@ -67,10 +89,12 @@ typedef struct {
   /// For at most 64 columns, none of which has a table or more than 255 cuts: two tables of 64 bytes by column, the
   /// index of its feature and the code of NaN. NULL for others.
   const uint8_t *short_rows;
+  /// For the columns behind those of the features; NULL without any.
+  const martlet_category_codes *categories;
 } martlet_encoder;
 
 /// Writes codes of `count` rows, of `stride` values each, in blocks of 64 rows: [block, column, 64 rows]. Codes of rows
-/// that are not there are 0.
+/// that are not there are some that values have.
 void martlet_encode_blocks(
     const martlet_encoder *encoder, const void *rows, size_t stride, size_t count, uint8_t *codes);
 

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "TreeKernels.h"
+
 // Trees whose siblings lie side by side, walked by several rows or in several trees at once, so that the processor
 // waits for many nodes at the same time.
 //
@@ -91,6 +93,32 @@ typedef struct {
   const uint32_t *first_weights;
   const void *weights;
 } martlet_walk_trees;
+
+/// From codes of categories to values of columns, which are the last of a tile. Values are of the rows' type.
+typedef struct {
+  const martlet_category *categories;
+  size_t count;
+  /// How many columns there are, from 0 on.
+  size_t columns;
+  /// By column: the category that has the value, all others having the other one.
+  const uint32_t *own;
+  const void *values, *others;
+  const void *lookups;
+} martlet_category_values;
+
+/// Fills the columns of categories in tiles of `columns` columns; returns whether any value is NaN.
+bool martlet_category_tiles_float(
+    const martlet_category_values *categories, const float *rows, size_t stride, size_t count, float *tiles,
+    size_t columns);
+bool martlet_category_tiles_double(
+    const martlet_category_values *categories, const double *rows, size_t stride, size_t count, double *tiles,
+    size_t columns);
+
+/// The same for one row, [columns].
+bool martlet_category_row_float(
+    const martlet_category_values *categories, const float *row, float *to, size_t columns);
+bool martlet_category_row_double(
+    const martlet_category_values *categories, const double *row, double *to, size_t columns);
 
 /// Lays `count` rows of [count, stride] out in tiles of MARTLET_WALK_LANES rows: [tiles][columns and sets][lanes]. The
 /// last tile repeats its first row. Columns of sets stay as they are. Returns whether any value is NaN.

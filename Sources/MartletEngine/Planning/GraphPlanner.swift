@@ -20,7 +20,8 @@ public enum GraphPlanner {
     let names = featureNames ?? FeatureNames.inMetadata(graph.metadata)
     let inputs = try ModelInputs.inputs(graph, featureNames: names)
     let trees = TreePlanning(
-      options, ensembles: order.nodes.count { graph.nodes[$0].opType.hasPrefix("TreeEnsemble") })
+      options, ensembles: order.nodes.count { graph.nodes[$0].opType.hasPrefix("TreeEnsemble") },
+      mayPostpone: options.rewritesSteps)
     let run = try PlanningRun(
       graph, order, inputs: inputs.map { (type: $0.type, shape: Shape([trialRows] + $0.shape)) }, trees: trees
     ) { index, tensor, texts in
@@ -34,10 +35,12 @@ public enum GraphPlanner {
       options.rewritesSteps
       ? PlanRewrites.apply(
         run.items, RewriteContext(run: run, oneRow: oneRow, outputs: Set(layouts.map(\.slot)))) : nil
-    func makePlan(_ own: StepList, _ items: [StepList.Item], _ coding: TextCoding? = nil) -> GraphPlan {
+    func makePlan(
+      _ own: StepList, _ items: [StepList.Item], plain: StepList? = nil, _ coding: TextCoding? = nil
+    ) -> GraphPlan {
       GraphPlan(
         signature: ModelSignature(inputs: inputs, outputs: outputs, columns: columns), steps: own,
-        plainSteps: own === steps ? nil : steps, textCoding: coding,
+        plainSteps: plain, textCoding: coding,
         inputs: inputs.enumerated().map {
           GraphPlan.InputLayout(slot: $0.offset, type: $0.element.type, shape: Shape([1] + $0.element.shape))
         },
@@ -47,12 +50,32 @@ public enum GraphPlanner {
     var plan = makePlan(steps, run.items)
     // Asked of the file's own operators: what is rewritten may look at rows in another way.
     try checkIndependence(plan, columns)
-    if let rewritten {
-      let coding = TextCodes.coding(of: rewritten, inputs, outputs: Set(layouts.map(\.slot)))
-      plan = makePlan(StepList(rewritten), rewritten, coding)
+    let (items, plain) = planned(rewritten ?? run.items, plain: run.items, trees)
+    if rewritten != nil {
+      let coding = TextCodes.coding(of: items, inputs, outputs: Set(layouts.map(\.slot)))
+      plan = makePlan(StepList(items), items, plain: StepList(plain), coding)
+    } else if zip(items, run.items).contains(where: { $0.run !== $1.run }) {
+      plan = makePlan(StepList(items), items)
     }
     plan.costCurve = PlanMeter.cost(of: plan, trees)
     return plan
+  }
+
+  /// Plans the trees that were postponed: those of `items`, and where they are the same, those of `plain`.
+  private static func planned(
+    _ items: [StepList.Item], plain: [StepList.Item], _ trees: TreePlanning
+  ) -> (items: [StepList.Item], plain: [StepList.Item]) {
+    var planned: [ObjectIdentifier: AnyOperator] = [:]
+    for item in items {
+      guard let step = item.run as? any PostponedTrees, step.isPostponed else { continue }
+      planned[ObjectIdentifier(item.run)] = step.planned(trees)
+    }
+    func replaced(_ item: StepList.Item) -> StepList.Item {
+      var item = item
+      item.run = planned[ObjectIdentifier(item.run)] ?? item.run
+      return item
+    }
+    return (items.map(replaced), plain.map(replaced))
   }
 
   /// Runs a second time with one row: what grows from one row to three is the dimension of the rows.
@@ -119,8 +142,12 @@ public enum GraphPlanner {
   /// At most 512 rows, fewer where a row's values are many: all values of a block should fit a second-level cache.
   private static func rowsAtOnce(_ run: PlanningRun, _ items: [StepList.Item]) -> Int {
     var bytes = 0
+    var widths: [Int32: Int] = [:]
+    for item in items {
+      if let step = item.run as? EncodingStep { widths[item.outputs[0]] = step.rowBytes * trialRows }
+    }
     for slot in Set(items.flatMap { $0.inputs + $0.outputs }) where slot >= 0 && run.constants[Int(slot)] == nil {
-      bytes += Tensor(slot: run.scratch.slots + Int(slot)).byteCount
+      bytes += widths[slot] ?? Tensor(slot: run.scratch.slots + Int(slot)).byteCount
     }
     return min(512, max(16, (512 << 10) * trialRows / max(1, bytes)))
   }

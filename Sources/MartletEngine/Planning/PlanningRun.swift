@@ -74,6 +74,9 @@ final class PlanningRun {
         return PlanningContext.Input(
           type: tensor.type, shape: tensor.shape, constant: constants[Int(slot)], bytes: UnsafeRawPointer(tensor.base))
       }, outputCount: outputs.count, trees: trees)
+    // What steps make may come as codes of categories.
+    trees.isPostponing = trees.mayPostpone && inputs.contains { Int($0) >= graph.inputs.count }
+    defer { trees.isPostponing = false }
     let item = StepList.Item(
       run: try OperatorRegistry.makeOperator(node, context: context), label: node.label, node: index,
       inputs: inputs, outputs: outputs)

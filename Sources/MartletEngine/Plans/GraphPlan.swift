@@ -86,7 +86,8 @@ public final class GraphPlan: ScoringPlan, @unchecked Sendable {
 
   public var summary: String {
     let plain = plainSteps.map { " in place of \($0.count)" } ?? ""
-    return "a graph of \(steps.count) operators\(plain), at most \(rowsAtOnce) rows at once"
+    let encodings = steps.encodings.map { ", \($0)" }.joined()
+    return "a graph of \(steps.count) operators\(plain)\(encodings), at most \(rowsAtOnce) rows at once"
   }
 
   public func score(_ tile: Tile, rows: Range<Int>, scratch: PlanScratch) throws(Status) {

@@ -48,6 +48,9 @@ final class StepList: @unchecked Sendable {
     }
   }
 
+  /// What is said of the rows that encoders make.
+  var encodings: [String] { operators.compactMap { ($0 as? EncodingStep)?.summary } }
+
   deinit {
     steps.deallocate()
     slots.deallocate()

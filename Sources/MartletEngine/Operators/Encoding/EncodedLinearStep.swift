@@ -90,6 +90,7 @@ final class EncodedLinearStep: AnyOperator, TextLookup, @unchecked Sendable {
             values: (0..<segment.codes).map { segment.values[$0 * segment.count + position - segment.position] },
             codes: segment.codes, segment: number, index: 0)
         }
+      case .code: return nil
       case .single:
         guard let places = segment.positions else { return nil }
         var start = positions.lowerBound

@@ -21,6 +21,12 @@ final class EncodingStep: AnyOperator, TextLookup, @unchecked Sendable {
     self.shape = shape
   }
 
+  /// Bytes of a row that it makes.
+  var rowBytes: Int { single.map { $0.width * 4 } ?? double.map { $0.width * 8 } ?? 0 }
+
+  /// What a plan's description says of it.
+  var summary: String { single?.summary ?? double?.summary ?? "" }
+
   var lookups: [TextLookupColumn] { single?.lookups ?? double?.lookups ?? [] }
 
   override func run(_ context: RunContext) throws(Status) {

@@ -34,6 +34,8 @@ final class RowEncoder<Value: FloatElement & BitwiseCopyable>: @unchecked Sendab
     case single
     /// Each code has a value for every feature.
     case table
+    /// The code itself, for trees.
+    case code
     case numbers
   }
 
@@ -179,6 +181,9 @@ final class RowEncoder<Value: FloatElement & BitwiseCopyable>: @unchecked Sendab
       for row in 0..<count {
         (block + row * width + position).update(from: values + Int(own[row]) * size, count: size)
       }
+    case .code:
+      let own = codes + segment.pointee.column * stride
+      for row in 0..<count { block[row * width + position] = Value(own[row]) }
     case .numbers:
       if size >= Self.wideCount {
         for row in 0..<count {
@@ -237,7 +242,15 @@ final class RowEncoder<Value: FloatElement & BitwiseCopyable>: @unchecked Sendab
 
   /// What a plan's description says of this encoder.
   var summary: String {
-    let coded = segments.reduce(0) { $0 + ($1.kind == .numbers ? 0 : $1.count) }
-    return "\(width) features from \(columns.count) coded columns (\(coded) features) and \(width - coded) numbers"
+    func count(_ kind: Kind) -> Int { segments.reduce(0) { $0 + ($1.kind == kind ? $1.count : 0) } }
+    let parts = [
+      (count(.numbers), "number"), (count(.code), "code of a category"),
+      (count(.single) + count(.table), "feature of a category"),
+    ]
+    func text(_ count: Int, _ name: String) -> String {
+      guard count != 1, let space = name.firstIndex(of: " ") else { return count == 1 ? "1 \(name)" : "\(count) \(name)s" }
+      return "\(count) \(name[..<space])s of categories"
+    }
+    return "rows of " + parts.filter { $0.0 > 0 }.map(text).joined(separator: " and ")
   }
 }

@@ -5,10 +5,10 @@ import MartletCore
 /// Output 0 is the raw margin `[rows, outputs]` in the ensemble's precision: the start value of each output, to which
 /// its trees' leaves are added in order, in that precision. Output 1, computed only where it is read, is the number of
 /// the leaf that the row falls into, `[rows, trees]` as 64-bit integers.
-final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
+final class NativeTreeEnsembleOperator<Value: TreeValue>: TreesOperator {
   /// For the leaves' numbers, where they are read.
   private let ensemble: TreeEnsemble<Value>?
-  private let scorer: TreeScorer<Value>
+  let scorer: TreeScorer<Value>
   /// The library's number of each leaf, at the index of the leaf's first weight divided by the weights of a leaf.
   private let leafNumbers: [UInt32]
   private let weightsOfLeaf: Int
@@ -23,6 +23,13 @@ final class NativeTreeEnsembleOperator<Value: TreeValue>: Operator {
     try TreeInput<Value>.check(node, context, features: ensemble.features)
     scorer = TreeScorer(
       ensemble, .sum, startsAt: native.startsAt.map { Value($0) }, label: node.label, context.trees)
+  }
+
+  init(_ other: NativeTreeEnsembleOperator, _ scorer: TreeScorer<Value>, _ ensemble: TreeEnsemble<Value>) {
+    self.scorer = scorer
+    self.ensemble = other.ensemble == nil ? nil : ensemble
+    leafNumbers = other.leafNumbers
+    weightsOfLeaf = other.weightsOfLeaf
   }
 
   func run(_ context: RunContext) throws(Status) { try Value.run(self, context) }

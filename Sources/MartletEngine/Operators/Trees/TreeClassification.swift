@@ -5,8 +5,8 @@ import MartletCore
 /// Equal to ONNX Runtime on one thread in every bit. Two classes have rules of their own (`TwoClassRule`); with more,
 /// the label is the class with the greatest sum among those that any leaf of the row has a weight for, the first of
 /// equal ones, and the transform comes after.
-final class TreeClassificationOperator<Value: TreeValue>: Operator {
-  private let scorer: TreeScorer<Value>
+final class TreeClassificationOperator<Value: TreeValue>: TreesOperator {
+  let scorer: TreeScorer<Value>
   private let transform: PostTransform
   private let baseValues: [Value]
   private let labels: ClassifierLabels
@@ -29,6 +29,14 @@ final class TreeClassificationOperator<Value: TreeValue>: Operator {
       baseValues: baseValues, transform: transform)
     try TreeInput<Value>.check(node, context, features: ensemble.features)
     scorer = TreeScorer(ensemble, .sum, label: node.label, context.trees)
+  }
+
+  init(_ other: TreeClassificationOperator, _ scorer: TreeScorer<Value>, _ ensemble: TreeEnsemble<Value>) {
+    self.scorer = scorer
+    transform = other.transform
+    baseValues = other.baseValues
+    labels = other.labels
+    twoClasses = other.twoClasses
   }
 
   func run(_ context: RunContext) throws(Status) { try Value.run(self, context) }

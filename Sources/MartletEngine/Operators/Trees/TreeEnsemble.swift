@@ -65,6 +65,11 @@ struct TreeEnsemble<Value: TreeValue>: Sendable {
   /// Whether each target has a tree all of whose leaves have a weight for it: then every row has a score for every
   /// target. Always so with one target, where a leaf without weights counts with its node's value.
   let scoresEveryTarget: Bool
+  /// The features that are functions of a category, when rows have categories' codes.
+  var categories: CategoryFeatures<Value>?
+
+  /// Columns that a row has at least.
+  var rowWidth: Int { categories?.rowWidth ?? features }
 
   /// Bytes of nodes and weights; sets are small beside them.
   var bytes: Int {

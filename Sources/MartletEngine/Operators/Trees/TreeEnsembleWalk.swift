@@ -12,6 +12,12 @@ extension TreeEnsemble {
   ) {
     nodes.withUnsafeBufferPointer { nodes in
       guard let nodes = nodes.baseAddress else { return }
+      if let categories {
+        for root in roots {
+          for row in 0..<count { body(row, leaf(nodes, Int(root), rows + row * stride, categories)) }
+        }
+        return
+      }
       roots.withUnsafeBufferPointer { roots in
         for root in roots {
           for row in 0..<count { body(row, leaf(nodes, Int(root), rows + row * stride)) }
@@ -29,6 +35,20 @@ extension TreeEnsemble {
     case (.less, true): walk(nodes, root, row) { $0 < $1.value || $1.tracksTrue && $0.isNaN }
     default: walk(nodes, root, row) { test($1, $0) }
     }
+  }
+
+  /// The leaf of a row that has codes in place of some features.
+  @inline(__always)
+  private func leaf(
+    _ nodes: UnsafePointer<Node>, _ root: Int, _ row: UnsafePointer<Value>, _ categories: CategoryFeatures<Value>
+  ) -> Node {
+    var node = nodes[root]
+    while !node.isLeaf {
+      let value =
+        node.feature < categories.rowWidth ? row[node.feature] : categories.value(node.feature, row)
+      node = nodes[Int(test(node, value) ? node.whenTrue : node.whenFalse)]
+    }
+    return node
   }
 
   @inline(__always)

@@ -5,8 +5,8 @@ import MartletCore
 ///
 /// Equal to ONNX Runtime on one thread in every bit, including what it does beyond the specification: with one target
 /// only PROBIT is applied; with several, a target that no leaf of the row has a weight for is 0 before the transform.
-final class TreeRegressionOperator<Value: TreeValue>: Operator {
-  private let scorer: TreeScorer<Value>
+final class TreeRegressionOperator<Value: TreeValue>: TreesOperator {
+  let scorer: TreeScorer<Value>
   private let transform: PostTransform
   private let baseValues: [Value]
   /// Double precision of version 5 alone.
@@ -43,6 +43,13 @@ final class TreeRegressionOperator<Value: TreeValue>: Operator {
     }
     try TreeInput<Value>.check(node, context, features: ensemble.features)
     scorer = TreeScorer(ensemble, aggregate, label: node.label, context.trees)
+  }
+
+  init(_ other: TreeRegressionOperator, _ scorer: TreeScorer<Value>, _ ensemble: TreeEnsemble<Value>) {
+    self.scorer = scorer
+    transform = other.transform
+    baseValues = other.baseValues
+    outputType = other.outputType
   }
 
   func run(_ context: RunContext) throws(Status) { try Value.run(self, context) }

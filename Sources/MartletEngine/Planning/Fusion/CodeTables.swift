@@ -20,6 +20,9 @@ struct CodeTables {
     mutating func append(_ index: Int, _ bits: UInt64) { elements.append((index, bits)) }
     mutating func endCode() { starts.append(elements.count) }
 
+    /// Those of one code.
+    func elements(_ code: Int) -> ArraySlice<(index: Int, bits: UInt64)> { elements[starts[code]..<starts[code + 1]] }
+
     /// Those of one code within a range of elements.
     func elements(_ code: Int, in range: Range<Int>) -> [(index: Int, bits: UInt64)] {
       elements[starts[code]..<starts[code + 1]].filter { range.contains($0.index) }

@@ -1,7 +1,7 @@
 import MartletCore
 
-/// Puts an encoder in place of the steps that make a model's rows of features from columns, and lets a linear model
-/// behind it add the weights of categories instead of reading rows.
+/// Puts an encoder in place of the steps that make a model's rows of features from columns. A linear model behind it adds
+/// the weights of categories instead of reading rows, and trees read the codes of categories instead of their features.
 enum EncodingRewrite: PlanRewrite {
   /// Plans of more steps are left as they are, and so are those for which more trials would be needed: the time that a
   /// file can take at load is bounded.
@@ -90,14 +90,29 @@ enum EncodingRewrite: PlanRewrite {
       linear[own[0]] = (encoding, step)
     }
     let skipped = Set(linear.values.map { $0.encoding.slot })
+    // Encodings that only trees read, and the trees, by the index of their step.
+    var coded: [Int: StepList.Item] = [:]
+    var trees: [Int: AnyOperator] = [:]
+    for (_, encoding) in encodings where !context.outputs.contains(encoding.slot) {
+      let own = readers[Int32(encoding.slot)] ?? []
+      guard let (item, steps) = encoding.coded(own.map { items[$0] }) else { continue }
+      coded[encoding.slot] = item
+      for (index, step) in zip(own, steps) { trees[index] = step }
+    }
     var result: [StepList.Item] = []
     for (index, item) in items.enumerated() {
-      if let encoding = encodings[index], !skipped.contains(encoding.slot) { result.append(encoding.item) }
+      if let encoding = encodings[index], !skipped.contains(encoding.slot) {
+        result.append(coded[encoding.slot] ?? encoding.item)
+      }
       guard live.contains(index) else { continue }
       if let (encoding, step) = linear[index] {
         result.append(
           StepList.Item(
             run: step, label: item.label, node: -1, inputs: encoding.inputs, outputs: item.outputs))
+      } else if let step = trees[index] {
+        var item = item
+        item.run = step
+        result.append(item)
       } else {
         result.append(item)
       }
@@ -153,6 +168,7 @@ private struct Encoding {
   private let single: RowEncoder<Float>?
   private let double: RowEncoder<Double>?
   private let hasCodes: Bool
+  private let maker: RowEncoderMaker
 
   /// Nil when tables of the categories cannot be had.
   init?(_ cone: EncodingCone, label: String, _ trace: RowTrace) {
@@ -161,7 +177,7 @@ private struct Encoding {
     self.label = label
     tail = Shape([1] + cone.tail)
     hasCodes = !tables.positions.isEmpty
-    let maker = RowEncoderMaker(cone.elements, tables, trace)
+    maker = RowEncoderMaker(cone.slot, cone.elements, tables, trace)
     inputs = maker.inputs.map(Int32.init)
     let isSingle = trace.context.type(slot) == .float32
     single = isSingle ? maker.encoder(Float.self) : nil
@@ -172,6 +188,29 @@ private struct Encoding {
   var item: StepList.Item {
     let step = if let single { EncodingStep(single, tail) } else { EncodingStep(double!, tail) }
     return StepList.Item(run: step, label: label, node: -1, inputs: inputs, outputs: [Int32(slot)])
+  }
+
+  /// The step that makes rows of codes and the steps of trees that read them; nil when `readers` are not all trees that
+  /// read nothing else, or when there is no gain.
+  func coded(_ readers: [StepList.Item]) -> (item: StepList.Item, trees: [AnyOperator])? {
+    guard hasCodes, tail.rank == 2, !readers.isEmpty, let rows = maker.rows else { return nil }
+    var trees: [AnyOperator] = []
+    for reader in readers {
+      guard reader.inputs == [Int32(slot)], let step = (reader.run as? any PostponedTrees)?.reading(rows) else {
+        return nil
+      }
+      trees.append(step)
+    }
+    let shape = Shape(1, rows.width)
+    let step: EncodingStep
+    if single != nil {
+      guard let encoder = maker.encoder(Float.self, asCodes: true) else { return nil }
+      step = EncodingStep(encoder, shape)
+    } else {
+      guard let encoder = maker.encoder(Double.self, asCodes: true) else { return nil }
+      step = EncodingStep(encoder, shape)
+    }
+    return (StepList.Item(run: step, label: label, node: -1, inputs: inputs, outputs: [Int32(slot)]), trees)
   }
 
   /// The step of a linear model that reads this value alone; nil when `item` is none, or has nothing to gain.
@@ -192,8 +231,10 @@ private struct RowEncoderMaker {
   private let elements: [RowElement]
   private let tables: CodeTables
   private let trace: RowTrace
+  private let slot: Int
 
-  init(_ elements: [RowElement], _ tables: CodeTables, _ trace: RowTrace) {
+  init(_ slot: Int, _ elements: [RowElement], _ tables: CodeTables, _ trace: RowTrace) {
+    self.slot = slot
     self.elements = elements
     self.tables = tables
     self.trace = trace
@@ -207,7 +248,52 @@ private struct RowEncoderMaker {
 
   private func width(_ slot: Int) -> Int { trace.context.tail(slot)?.reduce(1, *) ?? 1 }
 
-  func encoder<T: FloatElement & BitwiseCopyable>(_: T.Type) -> RowEncoder<T>? {
+  /// The categories that features follow from, in the order in which rows of codes have them behind the numbers.
+  private var coded: [Int] { tables.positions.keys.sorted().filter { !tables.positions[$0]!.isEmpty } }
+
+  /// Codes of more categories are not for trees, nor are more values of categories.
+  private static let maximumCodes = 1 << 16
+  private static let maximumValues = 1 << 20
+
+  /// Rows of numbers and codes in place of features; nil when a category has too many values.
+  var rows: CategoryRows? {
+    let coded = coded
+    guard !coded.isEmpty else { return nil }
+    var columns: [Int: Int] = [:]
+    var numbers = 0
+    for element in elements { if case .number = element { numbers += 1 } }
+    for source in coded { columns[source] = numbers + columns.count }
+    var features: [Int: [[(code: Int, bits: UInt64)]]] = [:]
+    for source in coded {
+      let table = tables.values[source]!
+      guard table.codes <= Self.maximumCodes, table.elements.count <= Self.maximumValues else { return nil }
+      var own = Array(repeating: [(code: Int, bits: UInt64)](), count: tables.positions[source]!.count)
+      for code in 0..<table.codes {
+        for (index, bits) in table.elements(code) { own[index].append((code, bits)) }
+      }
+      features[source] = own
+    }
+    var number = 0
+    var taken: [Int: Int] = [:]
+    let sources = elements.map { element -> CategoryRows.Source in
+      switch element {
+      case .number:
+        number += 1
+        return .number(number - 1)
+      case .code(let source):
+        let index = taken[source, default: 0]
+        taken[source] = index + 1
+        return .category(
+          column: columns[source]!, codes: tables.values[source]!.codes, values: features[source]![index])
+      }
+    }
+    return CategoryRows(
+      width: numbers + columns.count, isSingle: trace.context.type(slot) == .float32, sources: sources)
+  }
+
+  /// `asCodes`: with the numbers first and a code for each category behind them, in place of all features.
+  func encoder<T: FloatElement & BitwiseCopyable>(_: T.Type, asCodes: Bool = false) -> RowEncoder<T>? {
+    let elements = asCodes ? elements.filter { if case .number = $0 { true } else { false } } : elements
     let memory = StepMemory()
     var columns: [RowEncoder<T>.Column] = []
     var dictionaries: [CodeDictionary] = []
@@ -258,8 +344,14 @@ private struct RowEncoderMaker {
       }
       position = end
     }
+    for source in asCodes ? coded : [] {
+      segments.append(
+        RowEncoder<T>.Segment(
+          kind: .code, position: position, count: 1, column: columnOf[source]!, values: memory.keep([T]())))
+      position += 1
+    }
     return RowEncoder(
-      width: elements.count, columns: columns, dictionaries: dictionaries, prepared: prepared, segments: segments,
+      width: position, columns: columns, dictionaries: dictionaries, prepared: prepared, segments: segments,
       stages: stages, memory: memory)
   }
 

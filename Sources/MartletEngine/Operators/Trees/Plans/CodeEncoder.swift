@@ -38,9 +38,10 @@ extension CodedTrees {
       owners + [UInt8](repeating: 0, count: max(0, 64 - owners.count)) + columns.map { UInt8(clamping: $0.missing) }
     return martlet_encoder(
       features: tables.store(coded), columns: tables.store(columns), cuts: tables.store(cuts),
-      lookups: tables.store(lookups), feature_count: coded.count, column_count: columns.count,
+      lookups: tables.store(lookups), feature_count: coded.count, column_count: self.columns,
       is_double: Value.self == Double.self, level: level,
-      short_rows: hasShortRows ? tables.store(shortRows) : nil)
+      short_rows: hasShortRows ? tables.store(shortRows) : nil,
+      categories: CodedCategory.kernel(categories, columns: self.columns, tables))
   }
 
   /// Appends the search tree of sorted cuts, 16 to a node, and returns its levels.

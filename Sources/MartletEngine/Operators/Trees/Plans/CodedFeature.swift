@@ -70,6 +70,15 @@ struct CodedFeature<Value: TreeValue> {
     return low
   }
 
+  /// The code in a column of one byte that `value` has.
+  func code(_ value: Value, in column: Column) -> UInt8 {
+    switch column {
+    case .ordered(_, let missingIsHigh) where value.isNaN: missingIsHigh ? UInt8(segment) : 0
+    case .ordered(let number, _): UInt8(min(max(0, rank(value) - number * segment), segment))
+    case .table(let codes): value.isNaN ? codes[cuts.count + 1] : codes[rank(value)]
+    }
+  }
+
   /// The place of an ordered column among those of this feature.
   mutating func place(segment: Int, missingIsHigh: Bool) -> Int {
     if orderedPlaces.isEmpty { orderedPlaces = [Int32](repeating: -1, count: 2 * (cuts.count / self.segment + 1)) }

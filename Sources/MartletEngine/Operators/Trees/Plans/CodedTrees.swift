@@ -5,12 +5,15 @@ import CKernels
 /// Every test of the ensemble, whatever its mode and whatever it does with missing values, has become "the code of a
 /// column is above a threshold". Tests that always answer the same are gone.
 struct CodedTrees<Value: TreeValue> {
+  /// Those that are columns of the input.
   var features: [CodedFeature<Value>] = []
   var nodes: [CodedNode] = []
   var trees: [CodedTree] = []
   var values: [Value] = []
   /// The targets that trees add to, tree by tree.
   var outputs: [UInt32] = []
+  /// What the codes of categories become, behind the columns of features.
+  var categories: [CodedCategory] = []
   /// Columns of codes of all features together.
   var columns = 0
   let targets: Int
@@ -113,16 +116,16 @@ struct CodedTreesBuilder<Value: TreeValue> {
     for root in ensemble.roots {
       guard expand(root) else { return nil }
     }
-    var first: [Int32] = []
-    for feature in coded.features {
-      first.append(Int32(coded.columns))
-      coded.columns += feature.columns.count
-      guard coded.columns <= width.maximumColumns else { return nil }
-    }
+    let numbering = CodedColumns(coded.features, ensemble.categories)
+    coded.columns = numbering.count
+    guard coded.columns <= width.maximumColumns else { return nil }
     for index in coded.nodes.indices {
       let column = coded.nodes[index].column
-      coded.nodes[index].column = first[Int(column >> Self.placeBits)] + column & (1 << Self.placeBits - 1)
+      coded.nodes[index].column =
+        numbering.column(feature: Int(column >> Self.placeBits), place: Int(column & (1 << Self.placeBits - 1)))
     }
+    coded.categories = numbering.categories
+    coded.features.removeAll { $0.feature >= ensemble.rowWidth }
     if ensemble.targets > 1 {
       coded.scored = Set(coded.outputs.map { Int($0) }).sorted()
     }
@@ -135,7 +138,9 @@ struct CodedTreesBuilder<Value: TreeValue> {
     for (index, node) in ensemble.nodes.enumerated() where !node.isLeaf {
       if places[node.feature] < 0 {
         places[node.feature] = Int32(coded.features.count)
-        coded.features.append(CodedFeature(feature: node.feature, segment: width.most))
+        // Codes of categories become bytes by table.
+        coded.features.append(
+          CodedFeature(feature: node.feature, segment: node.feature < ensemble.rowWidth ? width.most : CodeWidth.byte.most))
       }
       guard coded.features.count <= width.maximumColumns else { return false }
       tests[index].feature = places[node.feature]
@@ -144,7 +149,7 @@ struct CodedTreesBuilder<Value: TreeValue> {
     for index in coded.features.indices where !coded.features[index].closeCuts() { return false }
     // Where all tests are of order, each cut is some node's, and so each segment of cuts a column.
     let isOrdered = ensemble.commonMode.map { $0.rawValue <= BranchMode.greater.rawValue } ?? false
-    let columns = coded.features.reduce(0) { $0 + ($1.cuts.count + width.most - 1) / width.most }
+    let columns = coded.features.reduce(0) { $0 + ($1.cuts.count + $1.segment - 1) / $1.segment }
     return !isOrdered || columns <= width.maximumColumns
   }
 
@@ -156,7 +161,7 @@ struct CodedTreesBuilder<Value: TreeValue> {
     if let cut = orderedCut(node) {
       let highIsTrue = node.mode == .greater || node.mode == .greaterOrEqual
       let rank = coded.features[feature].rank(cut) - 1
-      let segment = width.most
+      let segment = coded.features[feature].segment
       tests[index].kind = .compares
       tests[index].threshold = UInt16(rank % segment)
       tests[index].highIsTrue = highIsTrue

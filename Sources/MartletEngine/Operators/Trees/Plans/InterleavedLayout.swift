@@ -19,10 +19,15 @@ struct InterleavedLayout<Value: TreeValue> {
   struct SetColumn: Hashable {
     var feature: UInt32
     var set: UInt32
+
+    /// In place of a set: the feature's value.
+    static var noSet: UInt32 { .max }
   }
 
   private(set) var columns: [UInt32] = []
   private(set) var sets: [SetColumn] = []
+  /// Columns that follow from a category's code: its features, and tests of sets on them.
+  private(set) var categories: [SetColumn] = []
   private(set) var isPlain = true
   /// Nodes with the gaps between them.
   private(set) var count = 0
@@ -46,7 +51,8 @@ struct InterleavedLayout<Value: TreeValue> {
 
   /// Bits of a word that the columns take.
   var columnBits: Int {
-    (columns.count + sets.count - 1).bitWidth - (columns.count + sets.count - 1).leadingZeroBitCount
+    let last = columns.count + sets.count + categories.count - 1
+    return last.bitWidth - last.leadingZeroBitCount
   }
 
   /// Nil when the ensemble has no inner node, too many sets, or no room in 32 bits. `lineNodes` fit into a cache line.
@@ -90,7 +96,11 @@ struct InterleavedLayout<Value: TreeValue> {
   @inline(__always)
   private mutating func addColumns(_ ensemble: TreeEnsemble<Value>) -> Bool {
     for node in ensemble.nodes where !node.isLeaf {
-      if node.mode == .member {
+      if node.feature >= ensemble.rowWidth {
+        let column = SetColumn(
+          feature: UInt32(node.feature), set: node.mode == .member ? UInt32(node.value) : SetColumn.noSet)
+        if columnOfSet.updateValue(0, forKey: column) == nil { categories.append(column) }
+      } else if node.mode == .member {
         let set = SetColumn(feature: UInt32(node.feature), set: UInt32(node.value))
         if columnOfSet[set] == nil {
           guard sets.count < Self.maximumSets else { return false }
@@ -102,10 +112,29 @@ struct InterleavedLayout<Value: TreeValue> {
         columns.append(UInt32(node.feature))
       }
     }
+    if let known = ensemble.categories { number(known) }
     // Leaves look at column 0, whatever it is.
     if columns.isEmpty { columns.append(0) }
     isPlain = ensemble.nodes.allSatisfy { $0.isLeaf || test($0).word & Self.plainMask == Self.plain }
     return true
+  }
+
+  /// Gives columns of categories their places: behind all others, those of one category side by side, flags first.
+  @inline(__always)
+  private mutating func number(_ known: CategoryFeatures<Value>) {
+    func order(_ column: SetColumn) -> (Int, Int, UInt32, UInt32) {
+      let feature = known.features[Int(column.feature) - known.rowWidth]
+      return (feature.column, feature.isFlag ? 0 : 1, column.feature, column.set)
+    }
+    categories.sort { order($0) < order($1) }
+    if columns.isEmpty { columns.append(0) }
+    for (index, column) in categories.enumerated() {
+      if column.set == SetColumn.noSet {
+        columnOfFeature[Int(column.feature)] = UInt32(columns.count + sets.count + index)
+      } else {
+        columnOfSet[column] = UInt32(sets.count + index)
+      }
+    }
   }
 
   private static var plain: UInt32 { MARTLET_WALK_GREATER }

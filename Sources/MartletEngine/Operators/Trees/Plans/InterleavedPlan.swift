@@ -50,6 +50,8 @@ final class InterleavedTrees<Value: TreeValue>: @unchecked Sendable {
   let memory = NodeMemory()
   private let setColumns: [InterleavedLayout<Value>.SetColumn]
   private let sets: [MemberSet<Value>]
+  /// What fills the columns of categories, which are the last; nil without any.
+  let categories: UnsafePointer<martlet_category_values>?
   let kernel: UnsafeMutablePointer<martlet_walk_trees>
 
   deinit { kernel.deallocate() }
@@ -65,7 +67,8 @@ final class InterleavedTrees<Value: TreeValue>: @unchecked Sendable {
     self.isNarrow = isNarrow
     let isFar = layout.count * MemoryLayout<Node>.stride > Self.farBytes && layout.roots.count >= 32
     fewRows = isFar ? 96 : 5
-    width = layout.columns.count + layout.sets.count
+    width = layout.columns.count + layout.sets.count + layout.categories.count
+    categories = CategoryColumns(layout.categories, ensemble).kernel(memory)
     setColumns = layout.sets
     sets = layout.sets.isEmpty ? [] : ensemble.sets
     var kernel = martlet_walk_trees()
@@ -75,7 +78,7 @@ final class InterleavedTrees<Value: TreeValue>: @unchecked Sendable {
     kernel.group_count = layout.groups.count
     kernel.columns = memory.store(layout.columns)
     kernel.column_count = layout.columns.count
-    kernel.set_count = layout.sets.count
+    kernel.set_count = layout.sets.count + layout.categories.count
     kernel.column_mask = UInt32((1 << layout.columnBits) - 1) << UInt32(MARTLET_WALK_COLUMN_SHIFT)
     kernel.child_shift = UInt32(Int(MARTLET_WALK_COLUMN_SHIFT) + layout.columnBits)
     kernel.is_plain = layout.isPlain
@@ -191,7 +194,10 @@ extension Float {
     let tiles = temporary.assumingMemoryBound(to: Float.self)
     if count < trees.fewRows {
       for row in 0..<count {
-        let hasMissing = trees.fillRow(rows + row * stride, tiles)
+        var hasMissing = trees.fillRow(rows + row * stride, tiles)
+        if let own = trees.categories {
+          hasMissing = martlet_category_row_float(own, rows + row * stride, tiles, trees.width) || hasMissing
+        }
         let values = scores.values + row * kernel.pointee.targets
         let isScored = scores.isScored + row * kernel.pointee.targets
         if trees.isNarrow {
@@ -204,6 +210,9 @@ extension Float {
     }
     var hasMissing = martlet_walk_tiles_float(kernel, rows, stride, count, tiles)
     hasMissing = trees.fillSets(ofTiles: tiles, rows, stride: stride, count: count) || hasMissing
+    if let own = trees.categories {
+      hasMissing = martlet_category_tiles_float(own, rows, stride, count, tiles, trees.width) || hasMissing
+    }
     if trees.isNarrow {
       martlet_walk_narrow_rows(kernel, tiles, count, hasMissing, scores.values, scores.isScored)
     } else {
@@ -231,7 +240,10 @@ extension Double {
     let tiles = temporary.assumingMemoryBound(to: Double.self)
     if count < trees.fewRows {
       for row in 0..<count {
-        let hasMissing = trees.fillRow(rows + row * stride, tiles)
+        var hasMissing = trees.fillRow(rows + row * stride, tiles)
+        if let own = trees.categories {
+          hasMissing = martlet_category_row_double(own, rows + row * stride, tiles, trees.width) || hasMissing
+        }
         let place = row * kernel.pointee.targets
         martlet_walk_double_row(kernel, tiles, hasMissing, scores.values + place, scores.isScored + place)
       }
@@ -239,6 +251,9 @@ extension Double {
     }
     var hasMissing = martlet_walk_tiles_double(kernel, rows, stride, count, tiles)
     hasMissing = trees.fillSets(ofTiles: tiles, rows, stride: stride, count: count) || hasMissing
+    if let own = trees.categories {
+      hasMissing = martlet_category_tiles_double(own, rows, stride, count, tiles, trees.width) || hasMissing
+    }
     martlet_walk_double_rows(kernel, tiles, count, hasMissing, scores.values, scores.isScored)
   }
 }

@@ -8,17 +8,22 @@ final class TreePlanning {
   /// Nanoseconds of a monotonic clock.
   let clock: () -> UInt64
   private(set) var reports: [EnsembleReport] = []
+  /// Whether ensembles whose rows other steps make are planned when those are known (`PostponedTrees`).
+  let mayPostpone: Bool
+  /// Whether the next ensemble is one of them.
+  var isPostponing = false
   /// Time that may still be spent.
   private(set) var nanosecondsLeft: UInt64
   /// Ensembles that are still to come, the current one included.
   private var ensemblesLeft: Int
 
   init(
-    _ options: PlanningOptions, ensembles: Int = 1,
+    _ options: PlanningOptions, ensembles: Int = 1, mayPostpone: Bool = false,
     clock: @escaping () -> UInt64 = { MonotonicTime.now().nanoseconds }
   ) {
     self.options = options
     self.clock = clock
+    self.mayPostpone = mayPostpone
     nanosecondsLeft = options.measuringNanoseconds
     ensemblesLeft = max(1, ensembles)
   }

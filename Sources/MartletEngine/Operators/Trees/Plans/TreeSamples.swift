@@ -23,7 +23,7 @@ struct TreeSamples<Value: TreeValue> {
     var used: [Int32] = []
     for index in Swift.stride(from: 0, to: ensemble.nodes.count, by: step) {
       let node = ensemble.nodes[index]
-      guard !node.isLeaf else { continue }
+      guard !node.isLeaf, node.feature < ensemble.rowWidth else { continue }
       if last[node.feature] < 0 { used.append(Int32(node.feature)) }
       previous.append(last[node.feature])
       last[node.feature] = Int32(levels.count)
@@ -31,7 +31,7 @@ struct TreeSamples<Value: TreeValue> {
       let value = node.mode == .member ? Value(levels.count & 31) : node.value
       levels.append(value.isFinite ? value : 0)
     }
-    stride = max(1, ensemble.features)
+    stride = max(1, ensemble.rowWidth)
     count = max(1, min(wanted, Self.maximumValues / stride, Self.maximumDrawn / max(1, used.count)))
     var rows = [Value](repeating: 0, count: count * stride)
     var state: UInt64 = 0x2545_f491_4f6c_dd1d
@@ -59,6 +59,11 @@ struct TreeSamples<Value: TreeValue> {
           default: level
           }
       }
+    }
+    var filled = -1
+    for feature in ensemble.categories?.features ?? [] where feature.column != filled {
+      filled = feature.column
+      for row in 0..<count { rows[row * stride + filled] = Value(random() % UInt64(feature.codes)) }
     }
     if ensemble.tracksMissing {
       // A few values are missing.

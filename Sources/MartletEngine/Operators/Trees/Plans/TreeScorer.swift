@@ -19,6 +19,12 @@ final class TreeScorer<Value: TreeValue>: @unchecked Sendable {
     var block: Int
   }
 
+  /// The trees while they are not planned, and walked node by node.
+  let postponed: TreeEnsemble<Value>?
+  /// What messages call the trees.
+  private let label: String
+  private let startsAt: [Value]
+
   /// Keeps the plans that `choices` refer to.
   private let plans: [TreePlan<Value>]
   /// By the number of rows, from 0 to `rowsAtOnce`.
@@ -31,17 +37,34 @@ final class TreeScorer<Value: TreeValue>: @unchecked Sendable {
 
   /// Plans the ensemble within the time that `planning` has left, and reports it there under `label`. `startsAt` is
   /// what each target's sum begins with, before the first tree; empty for 0.
-  init(
+  convenience init(
     _ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate, startsAt: [Value] = [], label: String,
     _ planning: TreePlanning
   ) {
+    self.init(ensemble, aggregate, startsAt, label, planning.isPostponing ? nil : planning)
+  }
+
+  /// The same with other trees, which are not planned without `planning`.
+  func with(_ ensemble: TreeEnsemble<Value>, _ planning: TreePlanning?) -> TreeScorer {
+    TreeScorer(ensemble, aggregate, startsAt, label, planning)
+  }
+
+  private init(
+    _ ensemble: TreeEnsemble<Value>, _ aggregate: TreeAggregate, _ startsAt: [Value], _ label: String,
+    _ planning: TreePlanning?
+  ) {
     precondition(startsAt.isEmpty || startsAt.count == ensemble.targets)
+    self.startsAt = startsAt
+    self.label = label
+    postponed = planning == nil ? ensemble : nil
     targets = ensemble.targets
-    features = ensemble.features
+    features = ensemble.rowWidth
     trees = ensemble.roots.count
     self.aggregate = aggregate
     scoresEveryTarget = ensemble.scoresEveryTarget
-    let candidates = TreePlanner.plan(ensemble, aggregate, label: label, planning)
+    let candidates =
+      planning.map { TreePlanner.plan(ensemble, aggregate, label: label, $0) }
+      ?? [.init(plan: WalkPlan(ensemble, aggregate)!, block: WalkPlan<Value>.block, nanoseconds: [0, 0, 0, 0])]
     plans = candidates.map(\.plan)
     choices = .allocate(capacity: Self.rowsAtOnce + 1)
     neededBytes = .allocate(capacity: Self.rowsAtOnce + 1)
