@@ -1,13 +1,16 @@
 // From the code of a category to what the trees' features of that category are.
 //
-// Most such features are flags: one category has a value, all others another one. A flag of 64 rows is one comparison of
-// their codes with the category's, so a hundred flags cost less than to rank one number.
+// Most such features are flags: one category has a value, all others another one. A flag of 64 rows is one comparison
+// of their codes with the category's, so dozens of flags cost less than to rank one number.
 
 #include "categories.h"
 #include "targets.h"
 
 #define BLOCK 64
 #define LANES MARTLET_WALK_LANES
+// Flags of one row that are written together: what is too much is written over by the next category, or lies in the
+// undefined rest of the row. Tables end with as many bytes more.
+#define VECTOR 32
 
 #define DEFINE_BLOCKS(NAME, TYPE, TARGET)                                                                              \
   INLINED TARGET void NAME##_flags_byte(                                                                               \
@@ -65,9 +68,12 @@
         const uint16_t *owns = all->own + first;                                                                       \
         const uint8_t *values = all->values + first, *others = all->others + first;                                    \
         const size_t flags = own->flags;                                                                               \
-        for (size_t i = 0; i < flags; i++) to[i] = owns[i] == category ? values[i] : others[i];                        \
+        for (size_t first_flag = 0; first_flag < flags; first_flag += VECTOR)                                          \
+          for (size_t i = first_flag; i < first_flag + VECTOR; i++)                                                    \
+            to[i] = owns[i] == category ? values[i] : others[i];                                                       \
         const uint8_t *lookups = all->lookups + own->first_value + category;                                           \
-        for (uint32_t table = 0; table < own->tables; table++) to[flags + table] = lookups[table * (size_t)own->codes]; \
+        for (uint32_t table = 0; table < own->tables; table++)                                                         \
+          to[flags + table] = lookups[table * (size_t)own->codes];                                                     \
       }                                                                                                                \
     }                                                                                                                  \
   }

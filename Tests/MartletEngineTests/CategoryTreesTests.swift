@@ -209,7 +209,7 @@ struct CategoryTreesTests {
     RandomPipeline(seed: UInt64(seed) &* 0x7654_3217 &+ 3, hasTrees: true)
   }
 
-  @Test("a random pipeline before trees gives the bits of its operators, in every plan kind", arguments: 0..<160)
+  @Test("a random pipeline before trees gives the bits of its operators, in every plan kind", arguments: 0..<96)
   func pipelines(_ seed: Int) throws {
     let pipeline = Self.pipeline(seed)
     let plain = try plan(pipeline, rewrites: false, kind: "walk")
@@ -217,7 +217,7 @@ struct CategoryTreesTests {
     let expected = try score(plain, rows: rows, in: rows, seed: UInt64(seed), isCoded: false)
     for kind in [nil] + TreePlanKinds.names.map(Optional.some) {
       let rewritten = try plan(pipeline, rewrites: true, kind: kind)
-      for (chunk, isCoded) in [(rows, true), (1, false), (64, true)] {
+      for (chunk, isCoded) in [(rows, true), (7, false), (64, true)] {
         let found = try score(rewritten, rows: rows, in: chunk, seed: UInt64(seed), isCoded: isCoded)
         #expect(found == expected, "\(kind ?? "the first that fits") with \(chunk) rows at once")
       }
@@ -286,7 +286,7 @@ struct CategoryTreesTests {
     return Array(UnsafeBufferPointer(start: tile.output(0).assumingMemoryBound(to: Float.self), count: words.count))
   }
 
-  @Test("rows before trees have a number for each column, whatever the number of categories", arguments: [2, 30, 5_000])
+  @Test("rows before trees have a number for each column, whatever the number of categories", arguments: [2, 30, 4_000])
   func width(_ categories: Int) throws {
     let plan = try GraphPlanner.plan(
       graph(zeros: 1, categories: max(4, categories)), featureNames: nil, options: PlanningOptions())
@@ -320,6 +320,54 @@ struct CategoryTreesTests {
       #expect(error?.code == .invalidArgument)
       #expect(
         error?.message.contains("OneHotEncoder node 'onehotencoder': element 1 of input 0 is in no category") == true)
+    }
+  }
+
+  @Test("numbers of a booster's categories are codes, missing ones go their way, unknown ones are refused")
+  func booster() throws {
+    var ensemble = NativeEnsemble(precision: .single, outputs: 1, startsAt: [0])
+    ensemble.nodes = [
+      NativeEnsemble.Node(
+        test: .category, feature: 0, missingGoesTrue: true, value: 0, whenTrue: 1, whenFalse: 2),
+      NativeEnsemble.Node(test: .leaf, feature: 0, missingGoesTrue: false, value: 1, whenTrue: 0, whenFalse: 0),
+      NativeEnsemble.Node(test: .leaf, feature: 0, missingGoesTrue: false, value: 2, whenTrue: 1, whenFalse: 0),
+    ]
+    ensemble.roots = [0]
+    ensemble.outputOfTree = [0]
+    ensemble.categories = [[1, 2]]
+    let graph = Graph(
+      inputs: [
+        Graph.Value(name: "word", type: .text, shape: [nil, 1]),
+        Graph.Value(name: "x", type: .float32, shape: [nil, 1]),
+      ],
+      outputs: [Graph.Value(name: "y", type: nil, shape: nil)],
+      nodes: [
+        GraphNode(
+          opType: "CategoryCode", domain: "ai.martlet", opset: 1, inputs: ["word"], outputs: ["code"],
+          attributes: [
+            "categories": .texts(ConstantTensor(strings: ["a", "b", "c"])), "column": .text("word"),
+          ]),
+        GraphNode(
+          opType: "Concat", opset: 13, inputs: ["code", "x"], outputs: ["features"],
+          attributes: ["axis": .integer(1)]),
+        GraphNode(
+          opType: "TreeEnsemble", domain: "ai.martlet", opset: 1, inputs: ["features"], outputs: ["y"],
+          attributes: ["ensemble": .ensemble(ensemble)]),
+      ])
+    for kind in [nil] + TreePlanKinds.names.map(Optional.some) {
+      for rewrites in [true, false] {
+        let plan = try GraphPlanner.plan(
+          graph, featureNames: nil,
+          options: PlanningOptions(measuringNanoseconds: 0, treePlan: kind, rewritesSteps: rewrites))
+        #expect((plan.textCoding != nil) == rewrites)
+        #expect(plan.summary.contains("code of a category") == rewrites)
+        let scores = try score(plan, ["b", "a", "", "c"], [0, 0, 0, 0], isCoded: rewrites)
+        #expect(scores == [1, 2, 1, 1])
+        let error = #expect(throws: Status.self) { try score(plan, ["b", "?"], [0, 0], isCoded: rewrites) }
+        #expect(error?.code == .invalidArgument)
+        #expect(error?.message.contains("column 'word' has a text in row 1") == true)
+        #expect(error?.message.contains("which is none of its categories") == true)
+      }
     }
   }
 

@@ -21,8 +21,11 @@ struct RandomPipeline {
     + (0..<6).map { "category number \($0) of a long list of names" }
     + (0..<4).map { String(repeating: "long ", count: 13) + "\($0)" + String(repeating: "tail", count: 5) }
 
+  private let hasTrees: Bool
+
   /// `hasTrees`: with a tree ensemble behind the encoders, or two.
   init(seed: UInt64, hasTrees: Bool = false) {
+    self.hasTrees = hasTrees
     numbers = SplitMix(seed)
     graph = Graph(inputs: [], outputs: [], nodes: [])
     for _ in 0..<(1 + numbers.below(3)) { addTexts() }
@@ -130,6 +133,15 @@ struct RandomPipeline {
   }
 
   private mutating func addEncoded(_ column: String) {
+    if hasTrees, numbers.below(6) == 0 {
+      // As boosters number the categories of a column; none is unknown, as that is refused.
+      let all = AttributeValue.texts(ConstantTensor(strings: Array(Self.words.dropFirst()).shuffled(using: &numbers)))
+      let encoded = node("CategoryCode", [column], ["categories": all], ml: true)
+      nodes[nodes.count - 1].domain = "ai.martlet"
+      nodes[nodes.count - 1].opset = 1
+      blocks.append((encoded, 1))
+      return
+    }
     let categories = categories()
     let texts = AttributeValue.texts(ConstantTensor(strings: categories))
     switch numbers.below(4) {
@@ -345,7 +357,8 @@ struct RandomPipeline {
       nodes[index].feature = pipeline.numbers.below(width)
       nodes[index].mode = modes[pipeline.numbers.below(modes.count)]
       nodes[index].value =
-        pipeline.numbers.below(3) == 0 ? pipeline.float() : pipeline.levels[pipeline.numbers.below(pipeline.levels.count)]
+        pipeline.numbers.below(3) == 0
+        ? pipeline.float() : pipeline.levels[pipeline.numbers.below(pipeline.levels.count)]
       nodes[index].tracksTrue = tracks && pipeline.numbers.below(2) == 0
       nodes[index].whenTrue = add(depth - 1, &pipeline)
       nodes[index].whenFalse = add(depth - 1, &pipeline)
@@ -382,7 +395,8 @@ struct RandomPipeline {
   private mutating func addNative(_ features: (name: String, width: Int)) -> [String] {
     let outputs = 1 + numbers.below(2)
     var ensemble = NativeEnsemble(
-      precision: numbers.below(2) == 0 ? .single : .double, outputs: outputs, startsAt: (0..<outputs).map { Double($0) })
+      precision: numbers.below(2) == 0 ? .single : .double, outputs: outputs,
+      startsAt: (0..<outputs).map { Double($0) })
     for tree in trees(width: features.width, native: true) {
       let first = ensemble.nodes.count
       ensemble.outputOfTree.append(Int32(ensemble.roots.count % outputs))

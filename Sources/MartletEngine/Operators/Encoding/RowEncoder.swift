@@ -248,8 +248,9 @@ final class RowEncoder<Value: FloatElement & BitwiseCopyable>: @unchecked Sendab
       (count(.single) + count(.table), "feature of a category"),
     ]
     func text(_ count: Int, _ name: String) -> String {
-      guard count != 1, let space = name.firstIndex(of: " ") else { return count == 1 ? "1 \(name)" : "\(count) \(name)s" }
-      return "\(count) \(name[..<space])s of categories"
+      if count == 1 { return "1 \(name)" }
+      let words = name.split(separator: " ")
+      return "\(count) \(words[0])s" + (words.count > 1 ? " of categories" : "")
     }
     return "rows of " + parts.filter { $0.0 > 0 }.map(text).joined(separator: " and ")
   }

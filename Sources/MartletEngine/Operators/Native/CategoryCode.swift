@@ -27,19 +27,7 @@ final class CategoryCodeOperator: Operator {
     let input = context.input(0)
     let output = try context.output(0, .float32, input.shape).floats
     for index in 0..<input.count {
-      let found: Int?
-      let isMissing: Bool
-      switch input.type {
-      case .text:
-        found = table.find(input.texts[index])
-        isMissing = input.texts[index].count == 0
-      case .float64:
-        found = table.find(input.doubles[index])
-        isMissing = input.doubles[index].isNaN
-      default:
-        found = table.find(Double(input.floats[index]))
-        isMissing = input.floats[index].isNaN
-      }
+      let (found, isMissing) = find(input, index)
       if let found {
         output[index] = Float(found)
       } else if isMissing || context.isPlanning {
@@ -50,11 +38,27 @@ final class CategoryCodeOperator: Operator {
     }
   }
 
+  /// Whether element `index` is a category or missing.
+  func knows(_ input: Tensor, _ index: Int) -> Bool {
+    let (found, isMissing) = find(input, index)
+    return found != nil || isMissing
+  }
+
+  @inline(__always)
+  private func find(_ input: Tensor, _ index: Int) -> (code: Int?, isMissing: Bool) {
+    switch input.type {
+    case .text: (table.find(input.texts[index]), input.texts[index].count == 0)
+    case .float64: (table.find(input.doubles[index]), input.doubles[index].isNaN)
+    default: (table.find(Double(input.floats[index])), input.floats[index].isNaN)
+    }
+  }
+
   @inline(never)
   private func refusal(_ input: Tensor, _ index: Int) -> Status {
+    // Of a text only its code may have been kept.
     let came =
       switch input.type {
-      case .text: "'\(input.texts[index].string.prefix(64))'"
+      case .text: "a text"
       case .float64: "\(input.doubles[index])"
       default: "\(input.floats[index])"
       }

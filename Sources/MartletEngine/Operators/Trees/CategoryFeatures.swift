@@ -1,5 +1,5 @@
-/// Features that are functions of a category: a row of the ensemble has the category's code, a whole number, in place of
-/// all that an encoder makes of it.
+/// Features that are functions of a category: a row of the ensemble has the category's code, a whole number, in place
+/// of all that an encoder makes of it.
 ///
 /// Nodes test such features as they test others, so every answer is the one that the encoder's own numbers have.
 struct CategoryFeatures<Value: TreeValue>: Sendable {
@@ -40,7 +40,9 @@ struct CategoryFeatures<Value: TreeValue>: Sendable {
   }
 
   /// The one code that has another value than all others; nil when several have.
-  private static func flag(codes: Int, _ given: [(code: Int, value: Value)]) -> (own: Int, value: Value, other: Value)? {
+  private static func flag(
+    codes: Int, _ given: [(code: Int, value: Value)]
+  ) -> (own: Int, value: Value, other: Value)? {
     if given.count < 2 { return given.first.map { ($0.code, $0.value, 0) } ?? (0, 0, 0) }
     guard given.count >= codes - 1 else { return nil }
     // What is not given is 0; of three values two are the common one.

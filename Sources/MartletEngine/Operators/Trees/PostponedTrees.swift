@@ -12,6 +12,9 @@ protocol PostponedTrees: AnyOperator {
   /// Whether the trees are not planned yet.
   var isPostponed: Bool { get }
 
+  /// Whether the trees are of single precision.
+  var isSingle: Bool { get }
+
   /// The step on rows of codes, its trees not planned either; nil when it cannot be.
   func reading(_ rows: CategoryRows) -> AnyOperator?
 
@@ -21,6 +24,8 @@ protocol PostponedTrees: AnyOperator {
 
 extension OperatorBox: PostponedTrees where Wrapped: TreesOperator {
   var isPostponed: Bool { wrapped.scorer.postponed != nil }
+
+  var isSingle: Bool { Wrapped.Value.self == Float.self }
 
   func reading(_ rows: CategoryRows) -> AnyOperator? {
     guard let ensemble = wrapped.scorer.postponed?.reading(rows) else { return nil }

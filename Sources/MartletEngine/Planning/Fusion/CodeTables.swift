@@ -79,7 +79,9 @@ struct CodeTables {
   private func keys(_ source: Int) -> CodeDictionary.Keys { trace.keys[source].keys(trace.sources[source].kind) }
 
   private static func refusesUnknown(_ item: StepList.Item, _ context: RewriteContext) -> Bool {
-    guard let node = context.node(item), node.opType == "OneHotEncoder" else { return false }
+    guard let node = context.node(item) else { return false }
+    if node.opType == "CategoryCode" { return true }
+    guard node.opType == "OneHotEncoder" else { return false }
     return ((try? node.integer("zeros", default: 1)) ?? 1) == 0
   }
 
@@ -114,13 +116,18 @@ struct CodeTables {
   }
 
   private mutating func collectRefused(_ item: StepList.Item, _ scratch: EngineScratch, first: Int, count: Int) {
-    guard let box = item.run as? OperatorBox<OneHotEncoderOperator> else { return }
+    let knows: (Tensor, Int) -> Bool
+    switch item.run {
+    case let box as OperatorBox<OneHotEncoderOperator>: knows = box.wrapped.knows
+    case let box as OperatorBox<CategoryCodeOperator>: knows = box.wrapped.knows
+    default: return
+    }
     let input = Tensor(slot: scratch.slots + Int(item.inputs[0]))
     let elements = trace.elements(Int(item.inputs[0])) ?? []
     for row in 0..<count {
       for (index, element) in elements.enumerated() {
         guard case .code(let source) = element, first + row < keys(source).codes,
-          !box.wrapped.knows(input, row * elements.count + index)
+          !knows(input, row * elements.count + index)
         else { continue }
         var own = refused[source] ?? Array(repeating: false, count: keys(source).codes)
         own[first + row] = true

@@ -38,6 +38,7 @@ struct ElementRules {
     switch (node.domain, node.opType) {
     case ("ai.onnx.ml", "LabelEncoder"), ("ai.onnx.ml", "CategoryMapper"): found = lookUp()
     case ("ai.onnx.ml", "OneHotEncoder"): found = encodeOneHot()
+    case ("ai.martlet", "CategoryCode"): found = numberCategories()
     case ("", let type) where Movement.operators.contains(type): found = move()
     case ("ai.onnx.ml", "ArrayFeatureExtractor"): found = move()
     case ("", let type) where Self.elementwise.contains(type): found = compute()
@@ -96,6 +97,21 @@ struct ElementRules {
     return coded(slot, elements, keys, kind: .integers).map {
       [$0.flatMap { Array(repeating: $0, count: count) }]
     }
+  }
+
+  private func numberCategories() -> [[RowElement]?]? {
+    guard let slot = input(0), let elements = trace.elements(slot), isOutput(elements.count) else { return nil }
+    var keys: CodeKeys
+    // Missing values are told apart from those that are refused.
+    switch node.attributes["categories"] {
+    case .texts(let texts)? where context.type(slot) == .text:
+      keys = CodeKeys(texts: texts)
+      keys.add([UInt8]())
+    case .integers(let integers)? where Self.isReal(context.type(slot)):
+      keys = CodeKeys(reals: integers.map { Double($0) } + [.nan])
+    default: return nil
+    }
+    return coded(slot, elements, keys, kind: .reals).map { [$0] }
   }
 
   /// Elements after a lookup by `keys`.

@@ -1,7 +1,7 @@
 import MartletCore
 
-/// Puts an encoder in place of the steps that make a model's rows of features from columns. A linear model behind it adds
-/// the weights of categories instead of reading rows, and trees read the codes of categories instead of their features.
+/// Puts an encoder in place of the steps that make a model's rows of features from columns. A linear model behind it
+/// adds the weights of categories instead of reading rows, and trees read the codes of categories in place of features.
 enum EncodingRewrite: PlanRewrite {
   /// Plans of more steps are left as they are, and so are those for which more trials would be needed: the time that a
   /// file can take at load is bounded.

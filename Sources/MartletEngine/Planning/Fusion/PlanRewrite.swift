@@ -39,7 +39,7 @@ struct RewriteContext {
 /// All rewritings, in the order in which they are applied.
 enum PlanRewrites {
   static let all: [any PlanRewrite.Type] = [
-    ViewRewrite.self, EncodingRewrite.self, DenseLayerRewrite.self,
+    ViewRewrite.self, TreeCastRewrite.self, EncodingRewrite.self, DenseLayerRewrite.self,
   ]
 
   /// The steps after all rewritings; nil when none found anything to do.

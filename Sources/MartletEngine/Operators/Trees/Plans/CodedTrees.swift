@@ -138,9 +138,10 @@ struct CodedTreesBuilder<Value: TreeValue> {
     for (index, node) in ensemble.nodes.enumerated() where !node.isLeaf {
       if places[node.feature] < 0 {
         places[node.feature] = Int32(coded.features.count)
-        // Codes of categories become bytes by table.
+        // What categories become are bytes in either width.
+        let isNumber = node.feature < ensemble.rowWidth
         coded.features.append(
-          CodedFeature(feature: node.feature, segment: node.feature < ensemble.rowWidth ? width.most : CodeWidth.byte.most))
+          CodedFeature(feature: node.feature, segment: isNumber ? width.most : CodeWidth.byte.most))
       }
       guard coded.features.count <= width.maximumColumns else { return false }
       tests[index].feature = places[node.feature]
