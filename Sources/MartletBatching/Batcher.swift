@@ -97,6 +97,8 @@ public final class Batcher {
   private var awayNanoseconds: UInt64 = 0
   private var inFlight = 0
   private var limit: AdaptiveLimit
+  /// Calls in flight below which nothing is asked about their limit.
+  private var easyCalls: Int
 
   public init(
     options: Options, scorer: (any BatchScorer)?, budget: MemoryBudget,
@@ -109,11 +111,13 @@ public final class Batcher {
     self.budget = budget
     self.post = post
     self.wake = wake
-    let scheduling = Scheduler.Options(
+    var scheduling = Scheduler.Options(
       levels: options.priorityLevels, budgetNanoseconds: options.inlineBudgetNanoseconds)
     queue = CallQueue(scheduling)
+    scheduling.servers = scorer?.threads ?? 1
     longQueue = CallQueue(scheduling)
     limit = AdaptiveLimit(.init(floor: options.adaptiveFloor ?? options.calls, ceiling: options.calls))
+    easyCalls = Self.easyPart(of: limit.limit)
     statistics.limit.set(UInt64(options.calls))
   }
 
@@ -153,6 +157,36 @@ public final class Batcher {
     _ lane: Lane, rows: Int, textBytes: Int = 0, id: CallID, level: UInt8, deadline: MonotonicTime,
     now: MonotonicTime
   ) throws(Status) -> Reservation {
+    if deadline == .distantFuture, inFlight < easyCalls, let room = lane.easyRoom(rows) { return room }
+    return try decide(
+      lane, rows: rows, textBytes: textBytes, id: id, level: level, deadline: deadline, now: now)
+  }
+
+  /// `reserve` and `commit` in one, for a call whose rows nothing can be wrong with: the caller fills them before it does
+  /// anything else. Nil, and nothing happened, where something is to be decided.
+  ///
+  /// - Parameter call: its `firstRow` does not matter.
+  public func take(_ call: BatchedCall, in lane: Lane) -> (tile: Unmanaged<Tile>, firstRow: Int)? {
+    let rows = call.rows
+    guard call.deadline == .distantFuture, inFlight < easyCalls, queue.scheduler.isEmpty, lane.fresh > 0 else {
+      return nil
+    }
+    let cost = lane.curve.marginal(rows: rows)
+    guard fresh &+ cost <= options.inlineBudgetNanoseconds, !isDetached(lane), let room = lane.easyRoom(rows) else {
+      return nil
+    }
+    lane.fresh &+= cost
+    fresh &+= cost
+    lane.queuedRows += rows
+    lane.queuedCalls += 1
+    inFlight += 1
+    Unmanaged.passUnretained(room.batch)._withUnsafeGuaranteedRef { $0.calls.append(call, firstRow: room.firstRow) }
+    return (Unmanaged.passUnretained(room.tile), room.firstRow)
+  }
+
+  private func decide(
+    _ lane: Lane, rows: Int, textBytes: Int, id: CallID, level: UInt8, deadline: MonotonicTime, now: MonotonicTime
+  ) throws(Status) -> Reservation {
     let predicted = lane.curve.predict(rows: rows)
     let isLong =
       predicted > options.inlineBudgetNanoseconds && (options.inlineBudgetNanoseconds > 0 || scorer == nil)
@@ -187,6 +221,7 @@ public final class Batcher {
         batch = lane.rent()
         lane.open = batch
         lane.openedAt = now
+        lane.measureEase(budgetNanoseconds: options.inlineBudgetNanoseconds)
       }
     }
     let first = batch.rows
@@ -274,7 +309,9 @@ public final class Batcher {
   ) throws(Status) {
     let left = deadline.nanoseconds(since: now)
     let isForScorer = scorer != nil && (isLong || isDetached(lane))
-    let before = isForScorer ? awayNanoseconds : fresh
+    // A scorer that has nothing to do is waited for by nobody.
+    let isScorerFree = away.count < scorer?.threads ?? 0
+    let before = isForScorer ? (isScorerFree ? 0 : awayNanoseconds) : fresh
     if before == 0, isForScorer ? longQueue.scheduler.isEmpty : queue.scheduler.isEmpty {
       // Nothing is before it. What is known of the model may be wrong, and is learned from calls that are scored only.
       if predicted < left { return }
@@ -297,11 +334,14 @@ public final class Batcher {
       retryNanoseconds: max(1, retryNanoseconds(level, isLong)))
   }
 
+  /// What of a bound anybody may take.
+  static func easyPart(of bound: Int) -> Int { bound - bound / 8 }
+
   /// Whether a bound is kept. While calls wait, its last eighth is for clients that have less waiting than others, so
   /// that one cannot take all of it.
   private func hasRoom(_ wanted: Int, of bound: Int, _ lane: Lane, _ id: CallID, _ level: UInt8) -> Bool {
     guard wanted <= bound else { return false }
-    if wanted <= bound - bound / 8 || queue.scheduler.isEmpty { return true }
+    if wanted <= Self.easyPart(of: bound) || queue.scheduler.isEmpty { return true }
     return queue.scheduler.isWithinShare(
       model: seat(of: lane).number, client: Self.client(id), level: Int(level))
   }
@@ -730,6 +770,7 @@ public final class Batcher {
     if completed % Self.sampledBatches == 1 { statistics.encode.observe(MonotonicTime.now().nanoseconds(since: began)) }
     if options.adaptiveFloor != nil {
       limit.answered(calls: UInt64(answered), latencySum: latency, now: began)
+      easyCalls = Self.easyPart(of: limit.limit)
       statistics.limit.set(UInt64(limit.limit))
     }
     lane.showQueue()

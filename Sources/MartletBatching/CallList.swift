@@ -1,3 +1,5 @@
+import MartletCore
+
 /// The calls of a batch, one behind the other in memory of its own: an array would be checked for other owners at every
 /// change, and several of them come with every call.
 ///
@@ -30,6 +32,37 @@ public struct CallList: RandomAccessCollection, MutableCollection {
       precondition(index >= 0 && index < filled, "a call that is not in the batch")
       yield &start[index]
     }
+  }
+
+  /// How many calls from `first` on are alike: scored and of one connection, with the same note and as many rows.
+  @inlinable
+  public func countAlike(from first: Int, to end: Int) -> Int {
+    precondition(first >= 0 && first < end && end <= filled, "calls that are not in the batch")
+    let model = start + first
+    var next = model + 1
+    while next < start + end, next.pointee.outcome == .scored,
+      next.pointee.id.connection == model.pointee.id.connection,
+      next.pointee.id.generation == model.pointee.id.generation, next.pointee.context == model.pointee.context,
+      next.pointee.rows == model.pointee.rows
+    {
+      next += 1
+    }
+    return next - model
+  }
+
+  /// The ids of so many calls from `first` on, which are of one connection; lent until the list changes.
+  @inlinable
+  public func run(from first: Int, count: Int) -> CallRun {
+    precondition(first >= 0 && count >= 0 && first + count <= filled, "calls that are not in the batch")
+    let id = UnsafeRawPointer(start + first) + MemoryLayout<BatchedCall>.offset(of: \.id).unsafelyUnwrapped
+    return CallRun(
+      first: id.assumingMemoryBound(to: CallID.self), stride: MemoryLayout<BatchedCall>.stride, count: count)
+  }
+
+  @inline(__always)
+  mutating func append(_ call: BatchedCall, firstRow: Int) {
+    append(call)
+    start[filled - 1].firstRow = firstRow
   }
 
   @inline(__always)

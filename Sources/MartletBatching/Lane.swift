@@ -35,6 +35,9 @@ public final class Lane {
   var queuedRows = 0
   /// The same in calls.
   var queuedCalls = 0
+  /// Rows of a call for which nothing is to be decided, and rows that may wait with it.
+  private var easyRows = -1
+  private let easyQueuedRows: Int
   var isActive = false
 
   private static let keptBatches = 4
@@ -58,8 +61,25 @@ public final class Lane {
     self.limits = limits
     self.statistics = statistics
     scratch = plan.makeScratch()
+    easyQueuedRows = Batcher.easyPart(of: limits.maximumQueuedRows)
     hasTexts = plan.signature.inputs.contains { $0.type == .text }
     statistics.queueLimitRows.set(UInt64(limits.maximumQueuedRows))
+  }
+
+  /// Notes up to how many rows a call is not a long one, as long as the open batch gathers.
+  func measureEase(budgetNanoseconds budget: UInt64) {
+    guard !hasTexts, curve.predict(rows: 1) <= budget else {
+      easyRows = -1
+      return
+    }
+    easyRows = curve.rows(within: budget, limit: limits.maximumRows)
+  }
+
+  /// Room for a call for which nothing is to be decided: no bound is near, and the open batch has room for it.
+  @inline(__always)
+  func easyRoom(_ rows: Int) -> Reservation? {
+    guard rows <= easyRows, queuedRows + rows <= easyQueuedRows else { return nil }
+    return roomInOpen(rows)
   }
 
   /// Room for `rows` rows in the open batch, when it is there already and large enough: nothing to be decided.

@@ -63,6 +63,13 @@ struct CallTable: ~Copyable {
     return known.stream == id.stream && known.connection == id.connection && known.generation == id.generation
   }
 
+  /// Whether all calls of a run still wait for their answers.
+  @inline(__always)
+  func contains(_ run: CallRun) -> Bool {
+    for index in 0..<run.count where !contains(run[index].pointee) { return false }
+    return true
+  }
+
   /// Takes a call out; nil when it is not there any more. The pointer is valid until the next `insert`.
   @inline(__always)
   mutating func remove(_ id: CallID) -> UnsafePointer<Entry>? {

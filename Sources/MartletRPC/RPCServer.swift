@@ -123,10 +123,12 @@ public final class RPCServer: ReactorHandler, Responder {
     let slot = Int(handle.slot)
     guard slot < connectionCount, connections[slot].generation == handle.generation else { return }
     if connections[slot].callsInFlight > 0 {
-      for call in calls.calls(connection: handle.slot, generation: handle.generation) {
-        services[Int(call.service)].cancel(call.id)
-        end(call.id, .cancelled, .now())
+      let open = calls.calls(connection: handle.slot, generation: handle.generation)
+      for (index, service) in services.enumerated() {
+        let its = open.lazy.filter { Int($0.service) == index }.map(\.id)
+        if !its.isEmpty { service.disconnected(Array(its)) }
       }
+      for call in open { end(call.id, .cancelled, .now()) }
     }
     peers[slot] = nil
   }
@@ -179,6 +181,7 @@ public final class RPCServer: ReactorHandler, Responder {
   ) -> Int {
     guard let start = bytes.baseAddress else { return 0 }
     var consumed = 0
+    let endings = reactor.endings
     repeat {
       // Most reads end with a whole frame.
       if consumed == bytes.count { return consumed }
@@ -197,7 +200,7 @@ public final class RPCServer: ReactorHandler, Responder {
         guard let more = decodeUnusual(handle, connection, rest) else { return consumed }
         consumed += more
       }
-    } while reactor.isAlive(handle)
+    } while reactor.endings == endings || reactor.isAlive(handle)
     return bytes.count
   }
 
@@ -237,12 +240,15 @@ public final class RPCServer: ReactorHandler, Responder {
     _ data: UnsafeRawBufferPointer
   ) {
     arena.reset()
-    if let (route, bytes) = router.route(ofRequest: data, guess: connection.pointee.route),
-      let plain = TTRPCRequest(
-        plainBehindNames: UnsafeRawBufferPointer(
-          start: data.baseAddress.unsafelyUnwrapped + bytes, count: data.count - bytes))
-    {
-      return begin(handle, connection, stream, route, timeout: plain.timeoutNanoseconds, plain.payload)
+    if let (route, bytes) = router.route(ofRequest: data, guess: connection.pointee.route) {
+      let rest = UnsafeRawBufferPointer(
+        start: data.baseAddress.unsafelyUnwrapped + bytes, count: data.count - bytes)
+      if let payload = TTRPCRequest.onlyPayload(behindNames: rest) {
+        return begin(handle, connection, stream, route, timeout: 0, payload)
+      }
+      if let plain = TTRPCRequest(plainBehindNames: rest) {
+        return begin(handle, connection, stream, route, timeout: plain.timeoutNanoseconds, plain.payload)
+      }
     }
     guard let plain = TTRPCRequest(plain: data),
       let route = router.route(service: plain.service, method: plain.method, guess: connection.pointee.route)
@@ -369,6 +375,70 @@ public final class RPCServer: ReactorHandler, Responder {
     finished(calls.take(call), now)
   }
 
+  /// The most bytes that are answered at once.
+  private static let runBytes = 4096
+
+  public func answer(_ run: CallRun, bytes: Int, now: MonotonicTime, _ fill: (AnswerRun) -> Void) {
+    let head = TTRPCResponse.headBytes(payloadBytes: bytes)
+    let size = head + bytes
+    // A head is copied as two words.
+    guard size >= 16, 2 * size <= Self.runBytes else { return answerEach(run, 0, bytes: bytes, now: now, fill) }
+    let most = Self.runBytes / size
+    var first = 0
+    while first < run.count {
+      let count = min(most, run.count - first)
+      let part = run.part(from: first, count: count)
+      guard calls.contains(part) else { return answerEach(run, first, bytes: bytes, now: now, fill) }
+      let id = part[0]
+      let handle = ConnectionHandle(slot: id.pointee.connection, generation: id.pointee.generation)
+      guard let target = reactor.extend(handle, by: size * count) else { return }
+      TTRPCResponse.writeHead(to: target, stream: id.pointee.stream, payloadBytes: bytes)
+      // The others are the same but for the stream; what is copied too much is overwritten by the messages.
+      let words = (target.loadUnaligned(as: UInt64.self), target.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+      var place = target
+      for index in 1..<count {
+        place += size
+        place.storeBytes(of: words.0, as: UInt64.self)
+        place.storeBytes(of: words.1, toByteOffset: 8, as: UInt64.self)
+        TTRPCFrame.write(stream: part[index].pointee.stream, toFrameAt: place)
+      }
+      fill(AnswerRun(target: target + head, stride: size, calls: first..<(first + count)))
+      finished(part, now)
+      first += count
+    }
+  }
+
+  private func answerEach(
+    _ run: CallRun, _ first: Int, bytes: Int, now: MonotonicTime, _ fill: (AnswerRun) -> Void
+  ) {
+    for index in first..<run.count {
+      answer(run[index].pointee, bytes: bytes, now: now) { target in
+        fill(AnswerRun(target: target, stride: 0, calls: index..<(index + 1)))
+      }
+    }
+  }
+
+  private func finished(_ run: CallRun, _ now: MonotonicTime) {
+    // Calls that came in one round took equally long.
+    var alike: UInt64 = 0
+    var received = MonotonicTime(nanoseconds: 0)
+    var route: Int32 = 0
+    func observe() {
+      guard alike > 0 else { return }
+      succeeded[Int(route)]._withUnsafeGuaranteedRef { $0.observe(now.nanoseconds(since: received), times: alike) }
+    }
+    for index in 0..<run.count {
+      let entry = calls.take(run[index].pointee)
+      if entry.pointee.received != received || entry.pointee.route != route {
+        observe()
+        (received, route, alike) = (entry.pointee.received, entry.pointee.route, 0)
+      }
+      alike += 1
+    }
+    observe()
+    leave(run[0].pointee, calls: run.count)
+  }
+
   private func failTooLong(_ call: CallID, _ bytes: Int) {
     let message =
       "the answer has \(bytes) bytes, a frame at most \(TTRPCFrame.maximumDataBytes); ask for fewer rows"
@@ -403,11 +473,11 @@ public final class RPCServer: ReactorHandler, Responder {
     leave(call)
   }
 
-  /// A call of the connection is over.
+  /// A call of the connection is over, or so many of them.
   @inline(__always)
-  private func leave(_ call: CallID) {
+  private func leave(_ call: CallID, calls: Int = 1) {
     let connection = connections + Int(call.connection)
-    connection.pointee.callsInFlight -= 1
+    connection.pointee.callsInFlight -= calls
     guard connection.pointee.isHalfClosed, connection.pointee.callsInFlight == 0 else { return }
     let handle = ConnectionHandle(slot: call.connection, generation: call.generation)
     reactor.close(handle, reason: .peerClosed, afterFlush: true)

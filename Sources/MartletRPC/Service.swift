@@ -57,12 +57,18 @@ public protocol Service: AnyObject {
   func halfClose(_ call: CallHead)
   /// The caller went away or gave up; nothing that is answered reaches it any more.
   func cancel(_ call: CallID)
+  /// A connection went away, and with it these calls, all that it had in flight with this service.
+  func disconnected(_ calls: [CallID])
 
   /// The shortcut of a unary call: one message, which is also the last. A thrown status ends the call.
   func unary(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status)
 }
 
 extension Service {
+  public func disconnected(_ calls: [CallID]) {
+    for call in calls { cancel(call) }
+  }
+
   public func unary(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) {
     begin(call)
     message(call, payload)
@@ -90,6 +96,9 @@ public protocol Responder: AnyObject {
   /// `message` and `finish` in one: `fill` writes the only message of a call, of so many bytes, where the call is still
   /// there.
   func answer(_ call: CallID, bytes: Int, now: MonotonicTime, _ fill: (UnsafeMutableRawPointer) -> Void)
+  /// `answer` for calls of one connection whose answers have the same size: `fill` writes them, all at once or
+  /// some at a time.
+  func answer(_ run: CallRun, bytes: Int, now: MonotonicTime, _ fill: (AnswerRun) -> Void)
   /// Ends a call with a status.
   func fail(_ call: CallID, _ status: Status)
 }
@@ -101,6 +110,32 @@ extension Responder {
     guard let target = message(call, bytes: bytes) else { return }
     fill(target)
     finish(call, now: now)
+  }
+
+  public func answer(_ run: CallRun, bytes: Int, now: MonotonicTime, _ fill: (AnswerRun) -> Void) {
+    for index in 0..<run.count {
+      answer(run[index].pointee, bytes: bytes, now: now) { target in
+        fill(AnswerRun(target: target, stride: 0, calls: index..<(index + 1)))
+      }
+    }
+  }
+}
+
+/// Where the messages of calls of a run are to be written.
+@frozen
+public struct AnswerRun {
+  /// Of the first of them.
+  public let target: UnsafeMutableRawPointer
+  /// Bytes from one to the next.
+  public let stride: Int
+  /// Their places in the run.
+  public let calls: Range<Int>
+
+  @inlinable @inline(__always)
+  public init(target: UnsafeMutableRawPointer, stride: Int, calls: Range<Int>) {
+    self.target = target
+    self.stride = stride
+    self.calls = calls
   }
 }
 

@@ -67,6 +67,12 @@ public final class ServiceContext {
     return level
   }
 
+  /// Takes back what a connection had waiting: each waiting call is looked at once, however many went away.
+  func cancel(_ calls: [CallID]) {
+    guard let first = calls.first else { return }
+    batcher.cancel(connection: first.connection, generation: first.generation)
+  }
+
   /// Answers with a message that was built apart; off the hot path.
   func answer(_ call: CallID, _ message: ProtoBuffer) {
     guard let target = responder.message(call, bytes: message.bytes.count) else { return }

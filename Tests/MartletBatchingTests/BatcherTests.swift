@@ -127,6 +127,19 @@ private struct Bench {
         deadline: deadline, level: level))
   }
 
+  /// The same in one, where nothing is to be decided.
+  func take(
+    _ number: UInt32, _ values: [Double], deadline: MonotonicTime = .distantFuture, connection: UInt32 = 1
+  ) -> Bool {
+    let id = CallID(reactor: 0, connection: connection, generation: 0, stream: number, entry: number)
+    let call = BatchedCall(
+      id: id, consumer: consumer, context: number, firstRow: 0, rows: values.count, arrived: now, deadline: deadline)
+    guard let (tile, firstRow) = batcher.take(call, in: lane) else { return false }
+    let x = tile.takeUnretainedValue().input(0).assumingMemoryBound(to: Double.self)
+    for (row, value) in values.enumerated() { x[firstRow + row] = value }
+    return true
+  }
+
   /// Room for rows of no call in particular.
   func reserve(rows: Int) throws -> Reservation {
     try batcher.reserve(
@@ -223,6 +236,81 @@ struct BatcherTests {
     try bench.call(3, [6, 7, 8])
     bench.finish()
     #expect(bench.answers.values == [0: [2, 4], 2: [10], 3: [12, 14, 16]])
+  }
+
+  @Test("a call is taken at once only as long as no bound is near")
+  func takenAtOnce() throws {
+    let bench = Bench(BatchLimits(maximumRows: 100, maximumQueuedRows: 80), inlineBudget: 60_000)
+    bench.teach()
+    // There is no batch yet, and nothing is known of what gathers.
+    #expect(!bench.take(0, [1]))
+    try bench.call(0, [1])
+    // A call with a deadline is to be admitted.
+    #expect(!bench.take(1, [1], deadline: bench.now.advanced(byNanoseconds: 1_000_000_000)))
+    var taken: UInt32 = 0
+    while taken < 200, bench.take(taken + 1, [Double(taken + 1)]) { taken += 1 }
+    // A row is a microsecond, so the budget of a round ends it: what is more has to wait in order.
+    #expect((50..<60).contains(taken))
+    #expect(bench.lane.queuedRows == Int(taken) + 1)
+    bench.finish()
+    for number in 0...taken { #expect(bench.answers.values[number] == [Double(2 * max(1, number))]) }
+    #expect(bench.batcher.isIdle && bench.lane.queuedRows == 0)
+
+    // Seven eighths of the rows that may wait are anybody's.
+    let other = Bench(BatchLimits(maximumRows: 100, maximumQueuedRows: 40))
+    other.teach()
+    try other.call(0, [1])
+    taken = 0
+    while taken < 200, other.take(taken + 1, [1]) { taken += 1 }
+    #expect(taken == 34)
+    // A batch takes no more than its largest size, and as many as there is room for.
+    let wide = Bench(BatchLimits(maximumRows: 20))
+    wide.teach()
+    try wide.call(0, [1])
+    #expect(!wide.take(1, Array(repeating: 1, count: 20)))
+    #expect(wide.take(1, Array(repeating: 1, count: 19)))
+    #expect(!wide.take(2, [1]))
+  }
+
+  @Test("several scorers end sooner what waits for them, and one that is free is not waited for")
+  func severalScorers() throws {
+    // Scores nothing, so that what it was given stays with it.
+    final class Busy: BatchScorer {
+      let threads: Int
+      init(_ threads: Int) { self.threads = threads }
+      func submit(_ batch: Batch, finished: @escaping @Sendable (Batch) -> Void) {}
+    }
+    // Calls of 1,000 µs each.
+    let rows = Array(repeating: 1.0, count: 1_000)
+    func admitted(_ threads: Int) throws -> UInt32 {
+      let bench = Bench(inlineBudget: 500_000, scorer: Busy(threads))
+      bench.teach()
+      func call(_ number: UInt32, due: UInt64) throws(Status) {
+        try bench.call(number, rows, deadline: bench.now.advanced(byNanoseconds: due))
+      }
+      for number in 0..<UInt32(threads) {
+        // A scorer is free, so nothing is waited for.
+        try call(10_000 + number, due: 1_200_000)
+        let other = 10_000 + number
+        #expect(bench.batcher.cancel(CallID(reactor: 0, connection: 1, generation: 0, stream: other, entry: other)))
+        // Of another client, since it looks as if it had waited since the clock began.
+        try bench.call(number, rows, connection: 2)
+        _ = bench.batcher.roundEnded(now: bench.now)
+      }
+      #expect(throws: Status.self) { try call(10_000, due: 1_200_000) }
+      for number in UInt32(threads)..<1_000 {
+        do throws(Status) {
+          try call(number, due: 10_500_000)
+        } catch {
+          #expect(error.code == .deadlineExceeded)
+          return number - UInt32(threads)
+        }
+      }
+      return 1_000
+    }
+    let one = try admitted(1)
+    #expect((4...10).contains(one))
+    #expect(try (3 * one...5 * one).contains(admitted(4)))
   }
 
   @Test("memory over the budget is refused before it is taken")

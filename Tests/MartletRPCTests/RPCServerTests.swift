@@ -11,9 +11,10 @@ import Testing
 /// Answers at once, later, or never, as the method's name says.
 private final class Fake: UnaryService {
   let name = "test.Fake"
-  let methods = ["Echo", "Hold", "Fail", "Release"].map { MethodDescriptor($0) }
+  let methods = ["Echo", "Hold", "Fail", "Release", "Gather", "Answer"].map { MethodDescriptor($0) }
   unowned let responder: any Responder
   var held: [CallHead] = []
+  var gathered: [CallID] = []
   let cancelled: Cancelled
 
   final class Cancelled: Sendable { let streams = Mutex<[UInt32]>([]) }
@@ -28,6 +29,21 @@ private final class Fake: UnaryService {
     case 0: answer(call.id, Array(payload))
     case 1: held.append(call)
     case 2: throw Status(.failedPrecondition, "asked to fail")
+    case 4: gathered.append(call.id)
+    case 5:
+      let bytes = Int(payload[0]) << 8 | Int(payload[1])
+      gathered.append(call.id)
+      gathered.withUnsafeBufferPointer { ids in
+        let run = CallRun(first: ids.baseAddress!, stride: MemoryLayout<CallID>.stride, count: ids.count)
+        responder.answer(run, bytes: bytes, now: .now()) { answers in
+          for (place, index) in answers.calls.enumerated() {
+            let target = answers.target + place * answers.stride
+            target.initializeMemory(
+              as: UInt8.self, repeating: UInt8(truncatingIfNeeded: ids[index].stream), count: bytes)
+          }
+        }
+      }
+      gathered = []
     default:
       for call in held { answer(call.id, [UInt8(truncatingIfNeeded: call.id.stream)]) }
       held = []
@@ -96,6 +112,11 @@ private final class Client {
   }
 
   deinit { close(descriptor) }
+
+  func closesWithReset() {
+    var linger = linger(l_onoff: 1, l_linger: 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+  }
 
   static func frame(
     _ stream: UInt32, _ method: String, service: String = "test.Fake", payload: [UInt8] = [], timeout: Int64 = 0
@@ -183,6 +204,52 @@ struct RPCServerTests {
       #expect(
         try client.answer() == .init(stream: stream, code: 0, payload: [UInt8(truncatingIfNeeded: stream >> 1), 9]))
     }
+  }
+
+  @Test(
+    "calls that are answered together each get their own answer", arguments: [0, 1, 2, 3, 60, 127, 128, 3000, 9000])
+  func answeredTogether(_ bytes: Int) throws {
+    let bench = try Bench(.epoll)
+    defer { bench.stop() }
+    let client = try Client(bench.listener.address)
+    let size = [UInt8(bytes >> 8), UInt8(bytes & 0xff)]
+    var stream: UInt32 = 1
+    for count in [1, 2, 7, 50] {
+      let streams = (0..<UInt32(count)).map { stream + 2 * $0 }
+      client.send(
+        streams.flatMap { $0 == streams.last ? Client.frame($0, "Answer", payload: size) : Client.frame($0, "Gather") })
+      for stream in streams {
+        let expected = [UInt8](repeating: UInt8(truncatingIfNeeded: stream), count: bytes)
+        #expect(try client.answer() == .init(stream: stream, code: 0, payload: expected))
+      }
+      stream += UInt32(2 * count)
+    }
+    var collector = MetricCollector()
+    bench.server.statistics.collect(into: &collector)
+    let counts = collector.samples.compactMap { sample -> UInt64? in
+      guard sample.family == "martlet_rpc_call_duration_seconds", case .buckets(_, let counts, _) = sample.value else {
+        return nil
+      }
+      return counts.reduce(0, +)
+    }
+    #expect(counts.reduce(0, +) == 60)
+  }
+
+  @Test("calls of a connection that is gone are passed over when they are answered together")
+  func answeredTooLate() throws {
+    let bench = try Bench(.epoll)
+    defer { bench.stop() }
+    var client: Client? = try Client(bench.listener.address)
+    client?.send((0..<5).flatMap { Client.frame(2 * $0 + 1, "Gather") } + Client.frame(11, "Echo"))
+    #expect(try client?.answer().stream == 11)
+    client?.closesWithReset()
+    client = nil
+    for _ in 0..<1_000 where bench.cancelled.streams.withLock({ $0.count }) < 5 { usleep(5_000) }
+    #expect(bench.cancelled.streams.withLock { $0.sorted() } == [1, 3, 5, 7, 9])
+    let other = try Client(bench.listener.address)
+    other.send(Client.frame(1, "Answer", payload: [0, 4]) + Client.frame(3, "Answer", payload: [0, 4]))
+    #expect(try other.answer().stream == 1)
+    #expect(try other.answer().stream == 3)
   }
 
   @Test("a call that is answered in the round that read it has taken time all the same", arguments: PollerKind.allCases)
@@ -287,8 +354,7 @@ struct RPCServerTests {
     var client: Client? = try Client(bench.listener.address)
     client?.send(Client.frame(1, "Hold") + Client.frame(3, "Hold") + Client.frame(5, "Echo"))
     #expect(try client?.answer().stream == 5)
-    var linger = linger(l_onoff: 1, l_linger: 0)
-    setsockopt(client!.descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+    client?.closesWithReset()
     client = nil
     for _ in 0..<1_000 where bench.cancelled.streams.withLock({ $0.count }) < 2 { usleep(5_000) }
     #expect(bench.cancelled.streams.withLock { $0.sorted() } == [1, 3])

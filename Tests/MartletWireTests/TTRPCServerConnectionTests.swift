@@ -181,4 +181,35 @@ struct SnifferTests {
     #expect(sniff(Array("GET / HTTP/1.1".utf8)) == .unknown)
     #expect(sniff(Array("PRJ".utf8)) == .unknown)
   }
+
+  @Test(
+    "an envelope that has only a payload behind its names is read as by the general reader, any other is left to it")
+  func onlyPayload() {
+    var generator = SystemRandomNumberGenerator()
+    func same(_ bytes: [UInt8]) {
+      bytes.withUnsafeBytes { bytes in
+        guard let payload = TTRPCRequest.onlyPayload(behindNames: bytes) else { return }
+        let read = TTRPCRequest(plainBehindNames: bytes)
+        #expect(read?.timeoutNanoseconds == 0)
+        #expect(read.map { Array($0.payload) } == Array(payload))
+        #expect(read?.payload.baseAddress == payload.baseAddress)
+      }
+    }
+    for count in Array(0..<300) + [16_383, 16_384, 70_000] {
+      var message = ProtoBuffer()
+      message.data(3, [UInt8](repeating: 7, count: count))
+      let found = message.bytes.withUnsafeBytes { TTRPCRequest.onlyPayload(behindNames: $0)?.count }
+      if count > 0 { #expect(found == (count < 16_384 ? count : nil)) }
+      same(message.bytes)
+      for cut in 0..<min(8, message.bytes.count) { same(Array(message.bytes.prefix(cut))) }
+      message.integer(4, 1_000)
+      #expect(message.bytes.withUnsafeBytes { TTRPCRequest.onlyPayload(behindNames: $0) == nil })
+      same(message.bytes)
+    }
+    for _ in 0..<20_000 {
+      same([0x1a] + (0..<Int.random(in: 0..<6, using: &generator)).map { _ in .random(in: 0...255, using: &generator) })
+    }
+    // A length that is longer than it need be.
+    same([0x1a, 0x83, 0x00, 1, 2, 3])
+  }
 }

@@ -15,10 +15,13 @@ public struct Scheduler {
     public var levels: Int
     /// Predicted nanoseconds of scoring in a round.
     public var budgetNanoseconds: UInt64
+    /// Calls that are served at once: what waits is over sooner by so much.
+    public var servers: Int
 
-    public init(levels: Int = 1, budgetNanoseconds: UInt64 = 200_000) {
+    public init(levels: Int = 1, budgetNanoseconds: UInt64 = 200_000, servers: Int = 1) {
       self.levels = max(1, levels)
       self.budgetNanoseconds = budgetNanoseconds
+      self.servers = max(1, servers)
     }
   }
 
@@ -205,7 +208,7 @@ public struct Scheduler {
   /// of a quarter.
   public func predictedTime(of call: Arrival, besides others: UInt64 = 0) -> UInt64 {
     let all = backlog(upTo: call.level) &+ others
-    guard count > 0 else { return all &+ call.cost }
+    guard count > 0 else { return all / UInt64(options.servers) &+ call.cost }
     var ahead = all
     var scale = pace.dilation
     let entry = call.model * Int32(options.levels) + Int32(call.level)
@@ -231,7 +234,7 @@ public struct Scheduler {
       Double(call.level > 0 ? backlog(upTo: call.level - 1) : 0) + Double(own &+ call.cost) * clients * models
       + quantum * rivals
     ahead = rivals == 0 ? ahead : UInt64(min(share, 2 * Double(all)))
-    let time = Double(ahead) * scale * 1.25 + 2 * pace.roundNanoseconds
+    let time = Double(ahead) / Double(options.servers) * scale * 1.25 + 2 * pace.roundNanoseconds
     return UInt64(min(time, 1e18)) &+ call.cost
   }
 
@@ -247,7 +250,7 @@ public struct Scheduler {
 
   /// What a caller should wait before it tries again.
   public func retryNanoseconds(level: Int, besides others: UInt64 = 0) -> UInt64 {
-    UInt64(min(Double(backlog(upTo: level) &+ others) * pace.dilation, 1e15))
+    UInt64(min(Double(backlog(upTo: level) &+ others) / Double(options.servers) * pace.dilation, 1e15))
   }
 
   // MARK: Calls
@@ -260,7 +263,7 @@ public struct Scheduler {
     let new = Call(
       flow: flow, previous: Self.none, next: Self.none, deadline: call.deadline.nanoseconds,
       arrived: call.arrived.nanoseconds, sequence: sequence, cost: call.cost,
-      ahead: backlog(upTo: call.level) &+ call.cost, isDivisible: call.isDivisible)
+      ahead: backlog(upTo: call.level) / UInt64(options.servers) &+ call.cost, isDivisible: call.isDivisible)
     let ticket: Int32
     if freeCall >= 0 {
       ticket = freeCall

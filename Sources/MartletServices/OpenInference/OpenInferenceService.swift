@@ -39,7 +39,6 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
   public let methods = Method.allCases.map { MethodDescriptor($0.name) }
 
   private let context: ServiceContext
-  private var consumer: UInt8 = 0
   private var reader = InferReader()
   private let plain = PlainInfer()
   /// Whether usual requests take the fast path; off only for tests that compare the two.
@@ -51,7 +50,7 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
   private let responder: any Responder
   // As in `context`, which keeps them: reached without reference counting.
   private let models: Unmanaged<ReactorModels>
-  private let batcher: Unmanaged<Batcher>
+  private var entrance: BatchEntrance
   private let inferRequest: MessageType<Inference__ModelInferRequest>
   private let readyRequest: MessageType<Inference__ModelReadyRequest>
   private let metadataRequest: MessageType<Inference__ModelMetadataRequest>
@@ -63,7 +62,7 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
     self.context = context
     responder = context.responder
     models = .passUnretained(context.models)
-    batcher = .passUnretained(context.batcher)
+    entrance = BatchEntrance(batcher: .passUnretained(context.batcher), consumer: 0)
     var infer = Inference__ModelInferRequest()
     inference__model_infer_request__init(&infer)
     inferRequest = MessageType("ModelInferRequest", infer, \.base, inference__model_infer_request__unpack)
@@ -86,12 +85,13 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
     inference__repository_model_unload_request__init(&unload)
     unloadRequest = MessageType(
       "RepositoryModelUnloadRequest", unload, \.base, inference__repository_model_unload_request__unpack)
-    consumer = context.batcher.add(self)
+    entrance = BatchEntrance(batcher: entrance.batcher, consumer: context.batcher.add(self))
   }
 
   public func unary(_ call: CallHead, _ payload: UnsafeRawBufferPointer) throws(Status) {
+    if call.method == Method.modelInfer.rawValue { return try infer(call, payload) }
     switch Method(rawValue: call.method)! {
-    case .modelInfer: try infer(call, payload)
+    case .modelInfer: break
     case .serverLive:
       var answer = ProtoBuffer()
       answer.bool(1, true)
@@ -119,6 +119,8 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
   }
 
   public func cancel(_ call: CallID) { _ = context.batcher.cancel(call) }
+
+  public func disconnected(_ calls: [CallID]) { context.cancel(calls) }
 
   // MARK: ModelInfer
 
@@ -149,7 +151,8 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
       context.batcher.commit(
         room,
         BatchedCall(
-          id: call.id, consumer: consumer, context: note, firstRow: room.firstRow, rows: rows, arrived: call.received,
+          id: call.id, consumer: entrance.consumer, context: note, firstRow: room.firstRow, rows: rows,
+          arrived: call.received,
           deadline: call.deadline, level: level))
     } catch {
       notes.giveBack(note)
@@ -167,45 +170,27 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
     _ call: CallHead, _ payload: UnsafeRawBufferPointer, _ known: UnsafePointer<InferMessages.Known>
   ) throws(Status) {
     let meaning = known.pointee.meaning
-    let room = try reserve(
+    if let taken = entrance.take(meaning.served, rows: meaning.rows, level: meaning.level, call, note: meaning.note) {
+      return Self.fill(taken.tile, taken.firstRow, payload, known)
+    }
+    let room = try entrance.reserve(
       meaning.served, rows: meaning.rows, textBytes: payload.count, level: meaning.level, call)
-    let starts = Unmanaged.passUnretained(room.tile)._withUnsafeGuaranteedRef { $0.inputStarts }
+    Self.fill(.passUnretained(room.tile), room.firstRow, payload, known)
+    entrance.commit(room, call, note: meaning.note, level: meaning.level)
+  }
+
+  @inline(__always)
+  private static func fill(
+    _ tile: Unmanaged<Tile>, _ firstRow: Int, _ payload: UnsafeRawBufferPointer,
+    _ known: UnsafePointer<InferMessages.Known>
+  ) {
+    let starts = tile._withUnsafeGuaranteedRef { $0.inputStarts }
     let source = payload.baseAddress.unsafelyUnwrapped
     for index in 0..<known.pointee.valueCount {
       let values = known.pointee.values[index]
-      (starts[values.target] + room.firstRow * values.stride)
+      (starts[values.target] + firstRow * values.stride)
         .copyMemory(from: source + values.offset, byteCount: values.count)
     }
-    commit(room, call, note: meaning.note, level: meaning.level)
-  }
-
-  @inline(__always)
-  private func reserve(
-    _ served: UnsafePointer<ServedLane>, rows: Int, textBytes: Int, level: UInt8, _ call: CallHead
-  ) throws(Status) -> Reservation {
-    var failure: Status?
-    let room = batcher._withUnsafeGuaranteedRef { batcher in
-      served.pointee.lane._withUnsafeGuaranteedRef { lane -> Reservation? in
-        do throws(Status) {
-          return try batcher.reserve(
-            lane, rows: rows, textBytes: textBytes, id: call.id, level: level, deadline: call.deadline,
-            now: call.received)
-        } catch {
-          failure = error
-          return nil
-        }
-      }
-    }
-    if let room { return room }
-    throw failure ?? Status(.internalError, "no room for the rows")
-  }
-
-  @inline(__always)
-  private func commit(_ room: Reservation, _ call: CallHead, note: UInt32, level: UInt8) {
-    let batched = BatchedCall(
-      id: call.id, consumer: consumer, context: note, firstRow: room.firstRow, rows: room.rows, arrived: call.received,
-      deadline: call.deadline, level: level)
-    batcher._withUnsafeGuaranteedRef { $0.commit(room, batched) }
   }
 
   /// Takes the call if it is plain and nothing is wrong with it; false when the general path is to decide.
@@ -219,14 +204,14 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
       let note = notes.take(plain, served.pointee.model, outputs: form.outputs.count)
     else { return false }
     do throws(Status) {
-      let room = try reserve(served, rows: plain.rows, textBytes: payload.count, level: level, call)
+      let room = try entrance.reserve(served, rows: plain.rows, textBytes: payload.count, level: level, call)
       do throws(Status) {
         try plain.fill(form, served.pointee.model, room.tile, firstRow: room.firstRow)
       } catch {
         context.batcher.abandon(room)
         throw error
       }
-      commit(room, call, note: note, level: level)
+      entrance.commit(room, call, note: note, level: level)
     } catch {
       notes.giveBack(note)
       throw error
@@ -241,12 +226,17 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
     let served = ServedModel.of(batch.lane)
     let answers = served.inferAnswers
     let tile = batch.tile
-    for index in calls {
-      let call = batch.calls[index]
-      guard call.outcome == .scored, call.context == InferNotes.usualRaw, answerUsual(call, batch, tile, answers) else {
-        completed(call: index, of: batch)
-        continue
+    var index = calls.lowerBound
+    while index < calls.upperBound {
+      if batch.calls[index].outcome == .scored, batch.calls[index].context == InferNotes.usualRaw {
+        let count = batch.calls.countAlike(from: index, to: calls.upperBound)
+        if answerUsual(index, count, batch, tile, answers) {
+          index += count
+          continue
+        }
       }
+      completed(call: index, of: batch)
+      index += 1
     }
   }
 
@@ -265,17 +255,22 @@ public final class OpenInferenceService: UnaryService, BatchConsumer {
     notes.giveBack(call.context)
   }
 
-  /// Answers a usual call, whose answer is known but for its values; false when it is not.
+  /// Answers usual calls that are alike, whose answers are known but for their values; false when they are not.
   @inline(__always)
-  private func answerUsual(_ call: BatchedCall, _ batch: Batch, _ tile: Tile, _ answers: InferAnswers) -> Bool {
-    var size = answers.size(rows: call.rows)
+  private func answerUsual(_ index: Int, _ count: Int, _ batch: Batch, _ tile: Tile, _ answers: InferAnswers) -> Bool {
+    let rows = batch.calls[index].rows
+    var size = answers.size(rows: rows)
     if size == 0 {
       let note = notes[InferNotes.usualRaw, outputs: answers.outputCount]
-      size = answers.prepare(rows: call.rows, note: note, tile)
+      size = answers.prepare(rows: rows, note: note, tile)
     }
     guard size > 0 else { return false }
-    responder.answer(call.id, bytes: size, now: batch.scoringEnded) { target in
-      answers.write(to: target, rows: call.rows, firstRow: call.firstRow, tile)
+    responder.answer(batch.calls.run(from: index, count: count), bytes: size, now: batch.scoringEnded) { run in
+      var target = run.target
+      for call in run.calls {
+        answers.write(to: target, rows: rows, firstRow: batch.calls[index + call].firstRow, tile)
+        target += run.stride
+      }
     }
     return true
   }

@@ -10,7 +10,6 @@ public final class ScoringService: UnaryService, BatchConsumer {
   public let methods = [MethodDescriptor("Score"), MethodDescriptor("Describe"), MethodDescriptor("Null")]
 
   private let context: ServiceContext
-  private var consumer: UInt8 = 0
   private var reader = ColumnReader()
   private let plain = PlainScore()
   /// Whether usual requests take the fast path; off only for tests that compare the two.
@@ -21,7 +20,7 @@ public final class ScoringService: UnaryService, BatchConsumer {
   private let responder: any Responder
   // As in `context`, which keeps them: reached without reference counting.
   private let models: Unmanaged<ReactorModels>
-  private let batcher: Unmanaged<Batcher>
+  private var entrance: BatchEntrance
   private let instance: UnsafeRawBufferPointer
   /// The number of the next prediction; the reactors of a server count in ranges of their own.
   private var nextPrediction: UInt64
@@ -33,7 +32,7 @@ public final class ScoringService: UnaryService, BatchConsumer {
     self.context = context
     responder = context.responder
     models = .passUnretained(context.models)
-    batcher = .passUnretained(context.batcher)
+    entrance = BatchEntrance(batcher: .passUnretained(context.batcher), consumer: 0)
     let name = UnsafeMutableRawBufferPointer.allocate(byteCount: context.server.instance.utf8.count, alignment: 8)
     name.copyBytes(from: context.server.instance.utf8)
     instance = UnsafeRawBufferPointer(name)
@@ -47,7 +46,7 @@ public final class ScoringService: UnaryService, BatchConsumer {
     var null = Martlet__V1__NullRequest()
     martlet__v1__null_request__init(&null)
     nullRequest = MessageType("NullRequest", null, \.base, martlet__v1__null_request__unpack)
-    consumer = context.batcher.add(self)
+    entrance = BatchEntrance(batcher: entrance.batcher, consumer: context.batcher.add(self))
   }
 
   deinit { instance.deallocate() }
@@ -61,6 +60,8 @@ public final class ScoringService: UnaryService, BatchConsumer {
   }
 
   public func cancel(_ call: CallID) { _ = context.batcher.cancel(call) }
+
+  public func disconnected(_ calls: [CallID]) { context.cancel(calls) }
 
   // MARK: Score
 
@@ -93,7 +94,8 @@ public final class ScoringService: UnaryService, BatchConsumer {
     context.batcher.commit(
       room,
       BatchedCall(
-        id: call.id, consumer: consumer, context: 0, firstRow: room.firstRow, rows: rows, arrived: call.received,
+        id: call.id, consumer: entrance.consumer, context: 0, firstRow: room.firstRow, rows: rows,
+        arrived: call.received,
         deadline: call.deadline, level: level))
   }
 
@@ -108,44 +110,15 @@ public final class ScoringService: UnaryService, BatchConsumer {
   ) throws(Status) -> Bool {
     let served = known.pointee.meaning.served
     let level = known.pointee.meaning.level
-    let room = try reserve(
+    let room = try entrance.reserve(
       served, rows: known.pointee.meaning.rows, textBytes: payload.count, level: level, call)
     let inputs = Unmanaged.passUnretained(room.tile)._withUnsafeGuaranteedRef { $0.inputStarts }
     guard PlainScore.fill(known, of: payload, served.pointee.form, inputs, firstRow: room.firstRow) else {
       context.batcher.abandon(room)
       return false
     }
-    commit(room, call, level: level)
+    entrance.commit(room, call, level: level)
     return true
-  }
-
-  @inline(__always)
-  private func reserve(
-    _ served: UnsafePointer<ServedLane>, rows: Int, textBytes: Int, level: UInt8, _ call: CallHead
-  ) throws(Status) -> Reservation {
-    var failure: Status?
-    let room = batcher._withUnsafeGuaranteedRef { batcher in
-      served.pointee.lane._withUnsafeGuaranteedRef { lane -> Reservation? in
-        do throws(Status) {
-          return try batcher.reserve(
-            lane, rows: rows, textBytes: textBytes, id: call.id, level: level, deadline: call.deadline,
-            now: call.received)
-        } catch {
-          failure = error
-          return nil
-        }
-      }
-    }
-    if let room { return room }
-    throw failure ?? Status(.internalError, "no room for the rows")
-  }
-
-  @inline(__always)
-  private func commit(_ room: Reservation, _ call: CallHead, level: UInt8) {
-    let batched = BatchedCall(
-      id: call.id, consumer: consumer, context: 0, firstRow: room.firstRow, rows: room.rows, arrived: call.received,
-      deadline: call.deadline, level: level)
-    batcher._withUnsafeGuaranteedRef { $0.commit(room, batched) }
   }
 
   /// Takes the call if it is plain and nothing is wrong with it; false when the general path is to decide.
@@ -157,12 +130,12 @@ public final class ScoringService: UnaryService, BatchConsumer {
     guard plain.match(form, served.pointee.model, rowsPerCall: context.limits.rowsPerCall),
       let level = context.batcher.level(ofPriority: plain.priority)
     else { return false }
-    let room = try reserve(served, rows: plain.rows, textBytes: payload.count, level: level, call)
+    let room = try entrance.reserve(served, rows: plain.rows, textBytes: payload.count, level: level, call)
     guard plain.fill(form, room.tile, firstRow: room.firstRow) else {
       context.batcher.abandon(room)
       return false
     }
-    commit(room, call, level: level)
+    entrance.commit(room, call, level: level)
     if let values = plain.values(in: payload) {
       repeated.remember(payload, values, ScoreMeaning(served: served, rows: plain.rows, level: level))
     }

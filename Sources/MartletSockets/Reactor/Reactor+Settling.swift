@@ -11,6 +11,7 @@ extension Reactor {
   public func close(_ connection: ConnectionHandle, reason: CloseReason, afterFlush: Bool) {
     assertOnThread()
     guard let pointer = slab[connection], pointer.pointee.isAlive else { return }
+    endings &+= 1
     pointer.pointee.reason = reason
     pointer.pointee.phase = afterFlush && pointer.pointee.phase == .open ? .draining : .ending
     touch(pointer, connection)
@@ -19,6 +20,7 @@ extension Reactor {
   /// Ends a connection that is of no more use, whatever is unsent.
   func fail(_ connection: UnsafeMutablePointer<Connection>, _ handle: ConnectionHandle, _ reason: CloseReason) {
     guard connection.pointee.phase != .ending else { return }
+    endings &+= 1
     // Why it lingers or drains has been said.
     if connection.pointee.isAlive { connection.pointee.reason = reason }
     connection.pointee.phase = .ending

@@ -55,6 +55,8 @@ public final class Reactor: @unchecked Sendable {
   /// Accepting sockets by their number; a number is never used twice.
   var acceptors: [Int: Acceptor] = [:]
   var isEnding = false
+  /// How often a connection was ended from this side or failed: as long as it stays, those that were alive are.
+  public internal(set) var endings: UInt64 = 0
   /// Whether the wheel holds the moment at which free buffers are looked at.
   var isTrimDue = false
   var rounds: UInt64 = 0

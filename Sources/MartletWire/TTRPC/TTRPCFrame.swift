@@ -44,6 +44,12 @@ public struct TTRPCFrame: Equatable, Sendable {
     flags = bytes[9]
   }
 
+  /// Changes the stream of a frame that is written already.
+  @inlinable @inline(__always)
+  public static func write(stream: UInt32, toFrameAt target: UnsafeMutableRawPointer) {
+    target.storeBytes(of: stream.bigEndian, toByteOffset: 4, as: UInt32.self)
+  }
+
   /// Writes the header to the first `headerBytes` bytes at `target`.
   @inlinable
   public func write(to target: UnsafeMutableRawPointer) {

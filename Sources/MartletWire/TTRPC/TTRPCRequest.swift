@@ -18,6 +18,21 @@ public struct TTRPCRequest {
   @inlinable @inline(__always)
   public init?(plainBehindNames bytes: UnsafeRawBufferPointer) { self.init(bytes, seen: 1 << 1 | 1 << 2) }
 
+  /// The payload of an envelope that has nothing else behind its names, as most have; nil for all that is to be read.
+  @inlinable @inline(__always)
+  public static func onlyPayload(behindNames bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+    guard bytes.count >= 3, bytes[0] == 3 << 3 | 2 else { return nil }
+    var count = Int(bytes[1])
+    var head = 2
+    if count >= 0x80 {
+      guard bytes[2] < 0x80 else { return nil }
+      count = count & 0x7f | Int(bytes[2]) << 7
+      head = 3
+    }
+    guard count == bytes.count - head else { return nil }
+    return UnsafeRawBufferPointer(start: bytes.baseAddress.unsafelyUnwrapped + head, count: count)
+  }
+
   /// - Parameter seen: a bit for each field that has come already.
   @inlinable @inline(__always)
   init?(_ bytes: UnsafeRawBufferPointer, seen before: UInt32) {
