@@ -261,7 +261,7 @@ public final class ModelRepository: Sendable {
         {
           continue
         }
-        let (model, verified) = try LoaderThread.politely(isHasty: isHasty) { [configuration] in
+        let (model, verified) = try self.thread.politely(isHasty: isHasty) { [configuration] in
           try self.load(entry.name, version.number, path, configuration)
         }
         known.loaded[version.number] = Loaded(

@@ -19,20 +19,40 @@ struct LoaderThreadTests {
     let usual = Self.niceness()
     let notes = Notes()
     let done = DispatchSemaphore(value: 0)
-    LoaderThread().run {
+    let thread = LoaderThread()
+    thread.run {
       let before = Self.niceness()
-      let within = (try? LoaderThread.politely { Self.niceness() }) ?? -100
-      notes.niceness.withLock { $0 = [before, within, Self.niceness()] }
+      let within = (try? thread.politely { Self.niceness() }) ?? -100
+      let hasty = (try? thread.politely(isHasty: true) { Self.niceness() }) ?? -100
+      notes.niceness.withLock { $0 = [before, within, hasty, Self.niceness()] }
       done.signal()
     }
     #expect(done.wait(timeout: .now() + 10) == .success)
-    #expect(notes.niceness.withLock { $0 } == [usual, 19, usual])
+    #expect(notes.niceness.withLock { $0 } == [usual, 19, usual, usual])
   }
 
   @Test("what heavy work throws comes back")
   func errors() {
     struct Failed: Error {}
-    #expect(throws: Failed.self) { try LoaderThread.politely { throw Failed() } }
+    #expect(throws: Failed.self) { try LoaderThread().politely { throw Failed() } }
+  }
+
+  /// The calling thread as /proc names it.
+  private static func threadPath() -> String {
+    var path = [CChar](repeating: 0, count: 64)
+    let count = readlink("/proc/thread-self", &path, path.count)
+    return "/proc/" + String(decoding: path.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  @Test("all heavy work is done by one thread, which ends with its owner")
+  func oneThread() throws {
+    var thread: LoaderThread? = LoaderThread()
+    let paths = try (0..<20).map { _ in try thread!.politely { Self.threadPath() } }
+    #expect(Set(paths).count == 1)
+    #expect(access(paths[0], F_OK) == 0)
+    thread = nil
+    for _ in 0..<1000 where access(paths[0], F_OK) == 0 { usleep(10_000) }
+    #expect(access(paths[0], F_OK) != 0)
   }
 
   @Test("pieces of work are done one after the other, in order")
