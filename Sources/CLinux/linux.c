@@ -2,6 +2,7 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -29,6 +30,8 @@ int martlet_affinity_count(void) {
   }
   return 0;
 }
+
+void martlet_trim_memory(void) { malloc_trim(0); }
 
 void martlet_name_thread(const char *name) {
   char shortened[16];

@@ -171,6 +171,7 @@ struct Serve: AsyncParsableCommand {
         continuation.yield(.failed((error as? Status)?.message ?? "\(error)"))
       }
     }
+    let trimmer = MemoryTrimmer()
     let successor = Successor()
     var isStarted = false
     var isDraining = false
@@ -208,7 +209,7 @@ struct Serve: AsyncParsableCommand {
         continuation.finish()
       }
     }
-    withExtendedLifetime(watcher) {}
+    withExtendedLifetime((watcher, trimmer)) {}
   }
 
   private func announce(_ server: Server) {
