@@ -22,7 +22,6 @@ final class CallDispatcher: @unchecked Sendable {
   private var armedFor = MonotonicTime.distantFuture
   private var pool = ConnectionPool()
   private var balancer: RoundRobinBalancer
-  private var random = SystemRandomNumberGenerator()
   private var isLookingUp = false
   private var lastLookUp: MonotonicTime?
   private var isClosed = false
@@ -149,7 +148,7 @@ final class CallDispatcher: @unchecked Sendable {
     call.failedAttempts += 1
     let time = call.retry.nextAttempt(
       after: failure, attempts: call.failedAttempts, isIdempotent: call.method.isIdempotent, now: now,
-      deadline: call.deadline, atLeast: error.retryAfter?.wholeNanoseconds ?? 0, using: &random)
+      deadline: call.deadline, atLeast: error.retryAfter?.wholeNanoseconds ?? 0, jitter: .random(in: 0...1))
     guard let time else {
       var final = error
       if call.failedAttempts > 1 { final.message += " (after \(call.failedAttempts) attempts)" }

@@ -45,18 +45,20 @@ public struct RetryPolicy: Sendable, Equatable {
 
   /// When to try again after `attempts` failed ones; nil: not at all.
   ///
-  /// - Parameter atLeast: nanoseconds that the server asks to be left alone; the wait comes on top, so that those who
-  ///   were refused together do not come back together.
+  /// - Parameters:
+  ///   - atLeast: nanoseconds that the server asks to be left alone; the wait comes on top, so that those who were refused
+  ///     together do not come back together.
+  ///   - jitter: a number from 0 to 1, drawn for this attempt: its share of the longest wait.
   public func nextAttempt(
     after failure: Failure, attempts: Int, isIdempotent: Bool, now: MonotonicTime, deadline: MonotonicTime,
-    atLeast: UInt64 = 0, using random: inout some RandomNumberGenerator
+    atLeast: UInt64 = 0, jitter: Double
   ) -> MonotonicTime? {
     guard attempts < maximumAttempts, allows(failure, isIdempotent: isIdempotent) else { return nil }
     let longest = Double(maximumBackoff.wholeNanoseconds)
     var bound = Double(initialBackoff.wholeNanoseconds)
     for _ in 1..<max(1, attempts) where bound < longest { bound *= multiplier }
     bound = min(bound, longest)
-    let wait = bound > 0 ? UInt64(Double.random(in: 0...bound, using: &random)) : 0
+    let wait = UInt64(bound * jitter)
     let time = now.advanced(byNanoseconds: atLeast).advanced(byNanoseconds: wait)
     return time < deadline ? time : nil
   }
