@@ -12,7 +12,7 @@ enum RealSockets {}
 
 /// Waits until `condition` holds, 10 s at most; false when it never did.
 func eventually(_ condition: () -> Bool) -> Bool {
-  for _ in 0..<5_000 {
+  for _ in 0..<30_000 {
     if condition() { return true }
     usleep(2_000)
   }
@@ -161,7 +161,7 @@ final class Client: Sendable {
 
   init(_ address: SocketAddress) throws {
     descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue), 0)
-    var timeout = timeval(tv_sec: 10, tv_usec: 0)
+    var timeout = timeval(tv_sec: 60, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
     let descriptor = descriptor

@@ -3,6 +3,7 @@
 import socket
 import struct
 
+from harness.checks import PATIENCE
 from ttrpc import ttrpc_pb2
 
 REQUEST, RESPONSE, DATA = 1, 2, 3
@@ -25,7 +26,7 @@ class Disconnected(Exception):
     """The connection ended before the answer came."""
 
 
-def connect(address, timeout=20.0):
+def connect(address, timeout=20.0 * PATIENCE):
     """A connected socket for `tcp://HOST:PORT` or `unix:PATH`."""
     if address.startswith("unix:"):
         connection = socket.socket(socket.AF_UNIX)
@@ -45,7 +46,7 @@ def frame(stream, kind, flags, data):
 class Client:
     """One connection. `send` and `receive` are apart, so that many calls can be in flight."""
 
-    def __init__(self, address, timeout=20.0):
+    def __init__(self, address, timeout=20.0 * PATIENCE):
         self.socket = connect(address, timeout)
         self.next_stream = 1
 
