@@ -280,6 +280,54 @@ struct CodedPlanTests {
     }
   }
 
+  @Test("deep trees add what leaves of several targets share, zeros of both signs among it, on rows at all thresholds")
+  func sharedLeaves() throws {
+    func compareDeep<Value: TreeValue>(_: Value.Type, targets: Int, depth: Int) throws {
+      var random = SplitMix(UInt64(depth))
+      let levels = (0..<400).map { _ in Value(Float.random(in: -8...8, using: &random)) }
+      let values: [Value] = [0, -0.0, 0.005, .leastNonzeroMagnitude, -1]
+      var builder = TreeEnsembleBuilder<Value>()
+      func grow(_ depth: Int) -> UInt32 {
+        let index = builder.sources.count
+        builder.sources.append(
+          .init(
+            mode: depth == 0 ? .leaf : [.lessOrEqual, .less, .greater].randomElement(using: &random)!,
+            feature: Int32.random(in: 0..<5, using: &random), tracksTrue: random.chance(0.5),
+            value: levels.randomElement(using: &random)!, whenTrue: 0, whenFalse: 0))
+        if depth == 0 {
+          for target in 0..<targets {
+            builder.leaves.append(
+              .init(node: UInt32(index), target: Int32(target), value: values.randomElement(using: &random)!))
+          }
+        } else {
+          builder.sources[index].whenTrue = grow(random.chance(0.2) ? min(depth / 2, 5) : 0)
+          builder.sources[index].whenFalse = grow(depth - 1)
+        }
+        return UInt32(index)
+      }
+      for _ in 0..<70 { builder.roots.append(grow(Int.random(in: 1...depth, using: &random))) }
+      let near = around(levels)
+      let taken = compare(
+        try builder.build(targets: targets), counts: [1, 7, 64, 100], stride: 5, label: "depth \(depth)", &random
+      ) { count, random in (0..<(5 * count)).map { _ in near.randomElement(using: &random)! } }
+      for level in Self.levels where level >= MARTLET_CPU_AVX2 { #expect(taken.contains("gather \(level)")) }
+    }
+    for (targets, depth) in [(1, 40), (3, 12), (2, 300)] {
+      try compareDeep(Float.self, targets: targets, depth: depth)
+      try compareDeep(Double.self, targets: targets, depth: depth)
+    }
+  }
+
+  @Test("gathers are tried for sums of trees of more than 64 leaves, where the processor has them")
+  func gathersOfDeepTrees() {
+    var random = SplitMix(3)
+    let shallow = RandomEnsemble<Float>(EnsembleShape(depth: 6, leafChance: 0), &random).ensemble
+    let deep = RandomEnsemble<Float>(EnsembleShape(depth: 7, leafChance: 0), &random).ensemble
+    #expect(GatherPlan(shallow, .sum) == nil)
+    #expect((GatherPlan(deep, .sum) != nil) == (martlet_cpu_level() >= MARTLET_CPU_AVX2))
+    #expect(GatherPlan(deep, .maximum) == nil)
+  }
+
   @Test("more cuts than two bytes count, or leaves with weights for different targets, are left to other kinds")
   func misfits() throws {
     for count in [65_535, 65_536] {
