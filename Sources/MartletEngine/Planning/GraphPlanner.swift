@@ -51,11 +51,12 @@ public enum GraphPlanner {
     // Asked of the file's own operators: what is rewritten may look at rows in another way.
     try checkIndependence(plan, columns)
     let (items, plain) = planned(rewritten ?? run.items, plain: run.items, trees)
+    let coding =
+      options.rewritesSteps ? TextCodes.coding(of: items, inputs, outputs: Set(layouts.map(\.slot))) : nil
     if rewritten != nil {
-      let coding = TextCodes.coding(of: items, inputs, outputs: Set(layouts.map(\.slot)))
       plan = makePlan(StepList(items), items, plain: StepList(plain), coding)
-    } else if zip(items, run.items).contains(where: { $0.run !== $1.run }) {
-      plan = makePlan(StepList(items), items)
+    } else if coding != nil || zip(items, run.items).contains(where: { $0.run !== $1.run }) {
+      plan = makePlan(StepList(items), items, coding)
     }
     plan.costCurve = PlanMeter.cost(of: plan, trees)
     return plan

@@ -91,6 +91,18 @@ struct LightGBMFormatTests {
     try texts.score(tile, rows: 0..<4, scratch: texts.makeScratch())
     let output = tile.output(0).assumingMemoryBound(to: Double.self)
     #expect((0..<4).map { output[$0] } == [10.25, 1000.75, 1000.75, 1000.75])
+    // The same where texts become numbers as they are read.
+    let coded = Tile(plan: texts, capacity: 4)
+    #expect(coded.coding != nil && coded.stride(1) == 2)
+    let target = TextTarget(coded, input: 1, firstRow: 0)
+    for row in 0..<4 {
+      coded.input(0).assumingMemoryBound(to: Double.self)[2 * row] = 3
+      var text = ["über", "flat", "oval", ""][row]
+      #expect(text.withUTF8 { target.store(UnsafeRawBufferPointer($0), at: row) })
+    }
+    coded.rows = 4
+    try texts.score(coded, rows: 0..<4, scratch: texts.makeScratch())
+    #expect((0..<4).map { coded.output(0).assumingMemoryBound(to: Double.self)[$0] } == (0..<4).map { output[$0] })
 
     let numbers = try model("[[70, 5]]")
     #expect(numbers.signature.columns[2].categories == .integer([70, 5]))

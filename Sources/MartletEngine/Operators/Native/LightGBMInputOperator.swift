@@ -14,7 +14,7 @@ import MartletCore
 ///
 /// Source: LightGBM 4.7: `Tree::NumericalDecision` and `CategoricalDecision` in `include/LightGBM/tree.h`; the rows of
 /// a matrix lose what is no further from zero than `kZeroThreshold` in `src/c_api.cpp`.
-final class LightGBMInputOperator: Operator {
+final class LightGBMInputOperator: Operator, TextLookup {
   /// Modes by their numbers in the attribute `modes`.
   private enum Mode: Int64 {
     /// NaN is compared as 0.
@@ -37,6 +37,8 @@ final class LightGBMInputOperator: Operator {
   private let numbers: Int
   /// Categories of the text in input k at k - 1.
   private let texts: [KeyTable]
+  /// The same for whoever reads the texts of a call; empty when some category is there twice.
+  let lookups: [TextLookupColumn]
   private let numberFeatures: [Int]
   private let numberTables: [KeyTable]
   /// What stands for NaN and for zero in the reading of each feature.
@@ -65,10 +67,16 @@ final class LightGBMInputOperator: Operator {
     }
     numbers = try Self.checkInputs(node, context, sources)
     var texts: [KeyTable] = []
+    var lookups: [TextLookupColumn] = []
     for input in 1..<max(1, context.inputCount) {
-      texts.append(KeyTable(texts: try node.required("texts_\(input)", try node.texts("texts_\(input)"))))
+      let categories = try node.required("texts_\(input)", try node.texts("texts_\(input)"))
+      texts.append(KeyTable(texts: categories))
+      let keys = CodeKeys(texts: categories).texts
+      guard keys.count == categories.count else { continue }
+      lookups.append(TextLookupColumn(input: input, element: 0, dictionary: CodeDictionary(.texts(keys))))
     }
     self.texts = texts
+    self.lookups = lookups.count == texts.count ? lookups : []
     numberFeatures = try (node.integers("number_features") ?? []).map { Int(clamping: $0) }
     var tables: [KeyTable] = []
     for (index, feature) in numberFeatures.enumerated() {
@@ -166,6 +174,14 @@ final class LightGBMInputOperator: Operator {
       if source >= 0, let input {
         let column = input.doubles + source
         for row in 0..<rows { raw[row * features + feature] = column[row * numbers] }
+      } else if context.input(-source).type == .uint16 {
+        // The texts were looked up when they were read.
+        let codes = context.input(-source).pointer(as: UInt16.self)
+        let count = texts[-source - 1].count
+        for row in 0..<rows {
+          let code = Int(codes[row])
+          raw[row * features + feature] = code < count ? Double(code) : .nan
+        }
       } else {
         let column = context.input(-source).texts
         for row in 0..<rows {

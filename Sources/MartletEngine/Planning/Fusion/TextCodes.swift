@@ -14,6 +14,10 @@ protocol TextLookup {
   var lookups: [TextLookupColumn] { get }
 }
 
+extension OperatorBox: TextLookup where Wrapped: TextLookup {
+  var lookups: [TextLookupColumn] { wrapped.lookups }
+}
+
 extension RowEncoder {
   var lookups: [TextLookupColumn] {
     zip(columns, dictionaries).filter { $0.0.type == .text }.map { column, dictionary in
@@ -41,7 +45,7 @@ enum TextCodes {
   private static func coder(of items: [StepList.Item], _ slot: Int, width: Int) -> DictionaryCoder? {
     var found = [CodeDictionary?](repeating: nil, count: width)
     for item in items where item.inputs.contains(Int32(slot)) {
-      guard let step = item.run as? any TextLookup else { return nil }
+      guard let step = item.run as? any TextLookup, !step.lookups.isEmpty else { return nil }
       for lookup in step.lookups where item.inputs[lookup.input] == slot {
         guard let other = found[lookup.element] else {
           found[lookup.element] = lookup.dictionary
