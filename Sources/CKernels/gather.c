@@ -23,7 +23,11 @@
 // A page begins at a multiple of so many words, to this power of 2.
 #define PAGE_SHIFT 4
 
-static size_t row_bytes(const martlet_gather_plan *plan) { return (2 * plan->encoder.column_count + 64) / 64 * 64; }
+static size_t row_bytes(const martlet_gather_plan *plan) {
+  // Codes of categories are written in vectors, which reach into the undefined rest of the row.
+  const size_t rest = plan->encoder.categories == NULL ? 0 : 64;
+  return (2 * plan->encoder.column_count + rest + 64) / 64 * 64;
+}
 
 static size_t rows_together(const martlet_gather_plan *plan, size_t rows) {
   size_t most = CODE_BYTES / row_bytes(plan) / PAIRS * PAIRS;

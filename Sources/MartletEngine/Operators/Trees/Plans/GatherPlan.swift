@@ -197,11 +197,14 @@ private struct LeafRecords {
         }
       }
       var place = Int((hash &* 0x9e37_79b9_7f4a_7c15) >> UInt64(64 - bits))
-      while places[place] >= 0, !isEqual(first + Int(places[place]) * size, begin, size) {
+      // A file whose values were made to meet in one place must not take longer for it.
+      var triesLeft = 16
+      while triesLeft > 0, places[place] >= 0, !isEqual(first + Int(places[place]) * size, begin, size) {
         place = (place + 1) & (1 << bits - 1)
+        triesLeft -= 1
       }
-      if places[place] < 0 {
-        places[place] = Int32(count)
+      if triesLeft == 0 || places[place] < 0 {
+        if triesLeft > 0 { places[place] = Int32(count) }
         numbers.append(UInt32(count))
         count += 1
       } else {
