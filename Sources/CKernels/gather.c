@@ -252,10 +252,11 @@ DEFINE_TREES(trees_float_avx2, float, TARGET_AVX2, descend_avx2, add_float)
 DEFINE_TREES(trees_double_avx2, double, TARGET_AVX2, descend_avx2, add_double)
 #else
 // Never called: the level is that of the platform's base.
-#define trees_float_avx512(...) ((void)0)
-#define trees_double_avx512(...) ((void)0)
-#define trees_float_avx2(...) ((void)0)
-#define trees_double_avx2(...) ((void)0)
+#define NONE(PLAN, CODES, PITCH, ROWS, SCORES) ((void)(SCORES))
+#define trees_float_avx512 NONE
+#define trees_double_avx512 NONE
+#define trees_float_avx2 NONE
+#define trees_double_avx2 NONE
 #endif
 
 #define DEFINE_SCORE(NAME, TYPE, TREES)                                                                                \
