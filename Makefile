@@ -106,6 +106,13 @@ bench-instructions: ## Count instructions and retains per call under callgrind; 
 	$(MAKE) --no-print-directory -C Benchmarks
 	.venv/bin/python Benchmarks/instructions
 
+flame-graph: ## Draw where a reactor's time goes under load; needs Linux's perf, writes docs/images/flame.svg
+	scripts/setup --quiet build
+	scripts/python-env
+	$(SWIFT) build -c release --product martlet
+	$(MAKE) --no-print-directory -C Benchmarks
+	.venv/bin/python Benchmarks/flame
+
 bench-overload: ## Measure goodput at 3 times the capacity and fairness beside a client that floods; writes docs/performance.md
 	scripts/setup --quiet build test
 	scripts/python-env
