@@ -147,6 +147,8 @@ public final class RPCServer: ReactorHandler, Responder {
     round &+= 1
     var isWorkLeft = false
     for worker in workers where worker.roundEnded(now: now) { isWorkLeft = true }
+    // A large message must not be held until somebody calls again.
+    arena.reset()
     return isWorkLeft
   }
 

@@ -2,11 +2,11 @@ import Dispatch
 import Glibc
 import MartletCore
 import MartletSockets
-import MartletWire
 import Synchronization
 import Testing
 
 @testable import MartletRPC
+@testable import MartletWire
 
 /// Answers at once, later, or never, as the method's name says.
 private final class Fake: UnaryService {
@@ -64,12 +64,13 @@ private struct Bench {
   let reactor: Reactor
   let listener: Listener
   let server: RPCServer
+  let arena = MessageArena(capBytes: 1 << 20)
   let cancelled = Fake.Cancelled()
   let service: Fake
 
   init(_ poller: PollerKind, _ limits: RPCLimits = RPCLimits()) throws {
     reactor = Reactor(index: 3, poller: poller, limits: SocketLimits(), statistics: SocketStatistics(reactor: 3))
-    server = RPCServer(reactor: reactor, limits: limits, arena: MessageArena(capBytes: 1 << 20))
+    server = RPCServer(reactor: reactor, limits: limits, arena: arena)
     service = Fake(server, cancelled)
     server.serve([service], workers: [])
     reactor.setHandler(server)
@@ -376,6 +377,33 @@ struct RPCServerTests {
     other.send(Client.frame(1, "Release"))
     #expect(try client.answer().stream == 1)
     #expect(client.isEnded())
+  }
+
+  @Test("memory of a message is let go at the end of its round, not when somebody calls again")
+  func messageMemory() throws {
+    let bench = try Bench(.epoll)
+    defer { bench.stop() }
+    /// Of the arena, by the reactor's thread.
+    final class Seen: Sendable {
+      let afterUnpacking = Mutex<Bool?>(nil)
+      let later = Mutex(false)
+    }
+    nonisolated(unsafe) let arena = bench.arena
+    let seen = Seen()
+    let isPosted = bench.reactor.post {
+      _ = arena.unpack(UnsafeRawBufferPointer(start: nil, count: 0)) { _, _, _ in UnsafeMutablePointer<Int>?.none }
+      seen.afterUnpacking.withLock { $0 = arena.isClean }
+    }
+    #expect(isPosted)
+    for _ in 0..<1_000 where !seen.later.withLock({ $0 }) {
+      _ = bench.reactor.post {
+        let isUnpacked = seen.afterUnpacking.withLock { $0 != nil }
+        seen.later.withLock { $0 = isUnpacked && arena.isClean }
+      }
+      usleep(5_000)
+    }
+    #expect(seen.afterUnpacking.withLock { $0 } == false)
+    #expect(seen.later.withLock { $0 })
   }
 
   @Test(
