@@ -40,6 +40,7 @@ import Testing
     defer { server.stop() }
     var configuration = ClientConfiguration()
     configuration.maximumRowsPerCall = 100
+    configuration.timeout = .seconds(120)
     let client = try MartletClient(server.url, configuration: configuration)
     let response = try await client.score(request(1_050))
     #expect(response.rows == 1_050)
@@ -57,6 +58,7 @@ import Testing
     var configuration = ClientConfiguration()
     configuration.maximumRowsPerCall = 10
     configuration.maximumPartsInFlight = 1
+    configuration.timeout = .seconds(120)
     let client = try MartletClient(server.url, configuration: configuration)
     let response = try await client.score(request(50))
     #expect(response.version == "2")
