@@ -59,7 +59,12 @@ import Testing
   func multiplexing() async throws {
     let server = ScriptedServer(echo)
     defer { server.stop() }
-    let client = try MartletClient(server.url, configuration: quick { $0.connectionsPerAddress = 2 })
+    let client = try MartletClient(
+      server.url,
+      configuration: quick {
+        $0.connectionsPerAddress = 2
+        $0.timeout = .seconds(120)
+      })
     try await withThrowingTaskGroup(of: Void.self) { group in
       for call in 0..<500 {
         group.addTask {

@@ -134,7 +134,7 @@ import Testing
       let common = ["score", "credit-risk", path, "--ignore-extra", "--format", "csv"]
       var server = try CommandRun.Server(socket: directory + "/s")
       let url = server.url
-      async let scoring = run(common + ["--server", url, "--batch-rows", "4", "--timeout", "60s"])
+      async let scoring = run(common + ["--server", url, "--batch-rows", "4", "--timeout", "300s"])
       for _ in 0..<2 {
         try await Task.sleep(for: .milliseconds(150))
         server.stop()
