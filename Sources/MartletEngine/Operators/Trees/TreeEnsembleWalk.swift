@@ -13,8 +13,14 @@ extension TreeEnsemble {
     nodes.withUnsafeBufferPointer { nodes in
       guard let nodes = nodes.baseAddress else { return }
       if let categories {
-        for root in roots {
-          for row in 0..<count { body(row, leaf(nodes, Int(root), rows + row * stride, categories)) }
+        categories.features.withUnsafeBufferPointer { features in
+          categories.values.withUnsafeBufferPointer { values in
+            let known = KnownCategories(
+              rowWidth: categories.rowWidth, features: features.baseAddress, values: values.baseAddress)
+            for root in roots {
+              for row in 0..<count { body(row, leaf(nodes, Int(root), rows + row * stride, known)) }
+            }
+          }
         }
         return
       }
@@ -37,16 +43,34 @@ extension TreeEnsemble {
     }
   }
 
+  /// `CategoryFeatures` while they are read.
+  private struct KnownCategories {
+    var rowWidth: Int
+    var features: UnsafePointer<CategoryFeatures<Value>.Feature>?
+    var values: UnsafePointer<Value>?
+  }
+
   /// The leaf of a row that has codes in place of some features.
   @inline(__always)
   private func leaf(
-    _ nodes: UnsafePointer<Node>, _ root: Int, _ row: UnsafePointer<Value>, _ categories: CategoryFeatures<Value>
+    _ nodes: UnsafePointer<Node>, _ root: Int, _ row: UnsafePointer<Value>, _ known: KnownCategories
   ) -> Node {
     var node = nodes[root]
     while !node.isLeaf {
-      let value =
-        node.feature < categories.rowWidth ? row[node.feature] : categories.value(node.feature, row)
-      node = nodes[Int(test(node, value) ? node.whenTrue : node.whenFalse)]
+      let value: Value
+      if node.feature < known.rowWidth {
+        value = row[node.feature]
+      } else {
+        let feature = known.features.unsafelyUnwrapped + (node.feature - known.rowWidth)
+        let code = Int(row[feature.pointee.column])
+        if feature.pointee.isFlag {
+          value = code == feature.pointee.own ? feature.pointee.value : feature.pointee.other
+        } else {
+          value = known.values.unsafelyUnwrapped[feature.pointee.table + code]
+        }
+      }
+      let holds = commonMode == .lessOrEqual && !tracksMissing ? value <= node.value : test(node, value)
+      node = nodes[Int(holds ? node.whenTrue : node.whenFalse)]
     }
     return node
   }
