@@ -33,6 +33,12 @@ int martlet_affinity_count(void) {
 
 void martlet_trim_memory(void) { malloc_trim(0); }
 
+void martlet_bound_free_memory(void) {
+  // Calls of some thousand rows stay below: they would pay for pages that the kernel has to clear.
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
 void martlet_name_thread(const char *name) {
   char shortened[16];
   strncpy(shortened, name, sizeof shortened - 1);

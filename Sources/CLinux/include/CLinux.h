@@ -17,8 +17,11 @@ ssize_t martlet_send(int socket, const void *bytes, size_t count);
 // Cores in this thread's affinity mask; 0 when the kernel does not tell.
 int martlet_affinity_count(void);
 
-// Gives what malloc holds free back to the system, as far as it is whole pages.
+// Gives what malloc holds free back to the system, as far as it is whole pages and not the end of a thread's arena.
 void martlet_trim_memory(void);
+
+// Bounds the free end of each arena, which malloc otherwise lets grow to twice what was once freed, 64 MiB at most.
+void martlet_bound_free_memory(void);
 
 // Names the calling thread in /proc and debuggers; the kernel keeps 15 bytes.
 void martlet_name_thread(const char *name);

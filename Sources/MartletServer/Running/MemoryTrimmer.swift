@@ -10,6 +10,7 @@ public final class MemoryTrimmer {
   private let timer: any DispatchSourceTimer
 
   public init(every interval: DispatchTimeInterval = .seconds(10)) {
+    martlet_bound_free_memory()
     timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "martlet.memory", qos: .utility))
     timer.schedule(deadline: .now() + interval, repeating: interval, leeway: .milliseconds(100))
     timer.setEventHandler { martlet_trim_memory() }
