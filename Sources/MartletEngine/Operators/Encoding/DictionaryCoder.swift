@@ -61,14 +61,11 @@ final class DictionaryCoder: TextCoder, @unchecked Sendable {
 }
 
 extension CodeDictionary.Keys {
-  /// What `otherText` begins with.
-  static let otherStart = "no category"
-
   /// A text that is none of the keys.
   var otherText: [UInt8] {
     guard case .texts(let keys) = self else { return [] }
     let known = Set(keys)
-    var text = Array(Self.otherStart.utf8)
+    var text = Array("no category".utf8)
     while known.contains(text) { text.append(UInt8(ascii: "?")) }
     return text
   }

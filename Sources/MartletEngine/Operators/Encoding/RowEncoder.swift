@@ -27,6 +27,8 @@ final class RowEncoder<Value: FloatElement & BitwiseCopyable>: @unchecked Sendab
     var dictionary: Unmanaged<CodeDictionary>
     /// For each code whether the operators refuse it; nil when they refuse none.
     var refused: UnsafePointer<Bool>?
+    /// Whether who refuses a value says which.
+    var isNamed: Bool
   }
 
   enum Kind: UInt8 {

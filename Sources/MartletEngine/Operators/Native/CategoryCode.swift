@@ -55,15 +55,12 @@ final class CategoryCodeOperator: Operator {
 
   @inline(never)
   private func refusal(_ input: Tensor, _ index: Int) -> Status {
-    let came: String
-    switch input.type {
-    case .text:
-      let text = input.texts[index].string
-      // Of a text that no dictionary has only that may be left.
-      came = text.hasPrefix(CodeDictionary.Keys.otherStart) ? "a text" : "'\(text.prefix(64))'"
-    case .float64: came = "\(input.doubles[index])"
-    default: came = "\(input.floats[index])"
-    }
+    let came =
+      switch input.type {
+      case .text: "'\(input.texts[index].string.prefix(64))'"
+      case .float64: "\(input.doubles[index])"
+      default: "\(input.floats[index])"
+      }
     return Status(
       .invalidArgument, "column '\(column)' has \(came) in row \(index) of a block, which is none of its categories")
   }

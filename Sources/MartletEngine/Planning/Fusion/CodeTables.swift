@@ -34,6 +34,8 @@ struct CodeTables {
   private(set) var positions: [Int: [Int]] = [:]
   /// For each source whether the operators refuse its codes; none for a source that may have any.
   private(set) var refused: [Int: [Bool]] = [:]
+  /// Sources whose values are named when they are refused.
+  private(set) var named: Set<Int> = []
 
   private let trace: RowTrace
   private var context: RewriteContext { trace.context }
@@ -132,6 +134,7 @@ struct CodeTables {
         var own = refused[source] ?? Array(repeating: false, count: keys(source).codes)
         own[first + row] = true
         refused[source] = own
+        if item.run is OperatorBox<CategoryCodeOperator> { named.insert(source) }
       }
     }
   }

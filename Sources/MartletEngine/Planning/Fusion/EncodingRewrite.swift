@@ -313,7 +313,7 @@ private struct RowEncoderMaker {
         RowEncoder<T>.Column(
           input: inputs.firstIndex(of: own.slot)!, element: own.element, width: width(own.slot), type: own.type,
           prepared: own.isUnchanged ? nil : prepared.count - 1, dictionary: .passUnretained(dictionary),
-          refused: tables.refused[source].map { memory.keep($0) }))
+          refused: tables.refused[source].map { memory.keep($0) }, isNamed: tables.named.contains(source)))
     }
     var segments: [RowEncoder<T>.Segment] = []
     // How many elements of each source are behind us.

@@ -19,8 +19,10 @@ extension OperatorBox: TextLookup where Wrapped: TextLookup {
 }
 
 extension RowEncoder {
+  /// None where a text may be refused by its name, which a code does not tell.
   var lookups: [TextLookupColumn] {
-    zip(columns, dictionaries).filter { $0.0.type == .text }.map { column, dictionary in
+    guard !columns.contains(where: { $0.type == .text && $0.isNamed }) else { return [] }
+    return zip(columns, dictionaries).filter { $0.0.type == .text }.map { column, dictionary in
       TextLookupColumn(input: column.input, element: column.element, dictionary: dictionary)
     }
   }
