@@ -388,6 +388,7 @@ struct RPCServerTests {
       let afterUnpacking = Mutex<Bool?>(nil)
       let later = Mutex(false)
     }
+    // Touched on the reactor's thread alone.
     nonisolated(unsafe) let arena = bench.arena
     let seen = Seen()
     let isPosted = bench.reactor.post {

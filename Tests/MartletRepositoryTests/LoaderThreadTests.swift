@@ -22,6 +22,7 @@ struct LoaderThreadTests {
     let thread = LoaderThread()
     thread.run {
       let before = Self.niceness()
+      // No thread has a niceness of -100: what fails is seen below.
       let within = (try? thread.politely { Self.niceness() }) ?? -100
       let hasty = (try? thread.politely(isHasty: true) { Self.niceness() }) ?? -100
       notes.niceness.withLock { $0 = [before, within, hasty, Self.niceness()] }
