@@ -1,5 +1,11 @@
 import MartletCore
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 /// Collects texts one by one into a `ConstantTensor`, in memory whose size is known from the start.
 public struct TextTensorBuilder: ~Copyable {
   private let elements: UnsafeMutablePointer<TextRef>
@@ -10,7 +16,7 @@ public struct TextTensorBuilder: ~Copyable {
   private var used = 0
   private var finished = false
   /// The last texts that were new.
-  private var recent = [TextRef](repeating: .empty, count: 4)
+  private var recent = InlineArray<4, TextRef>(repeating: .empty)
   private var next = 0
 
   /// Room for `count` texts of `bytes` bytes together.
@@ -34,15 +40,9 @@ public struct TextTensorBuilder: ~Copyable {
   ///
   /// Precondition: no more texts and bytes than there is room for.
   public mutating func append(_ text: UnsafeRawBufferPointer) {
+    guard !appendKnown(text) else { return }
     precondition(count < capacity && text.count <= heapCapacity - used)
     var copy = TextRef.empty
-    // Lists often have a few texts again and again; memory behind the last byte is never touched, and so never taken.
-    for known in recent where known.count == text.count && text.count > 0 {
-      guard known.bytes.elementsEqual(text) else { continue }
-      (elements + count).initialize(to: known)
-      count += 1
-      return
-    }
     if text.count > 0, let start = text.baseAddress {
       let target = UnsafeMutableRawPointer(heap + used)
       target.copyMemory(from: start, byteCount: text.count)
@@ -53,6 +53,26 @@ public struct TextTensorBuilder: ~Copyable {
     }
     (elements + count).initialize(to: copy)
     count += 1
+  }
+
+  /// Appends `text` when it is one of the last that were new; false otherwise.
+  ///
+  /// Lists often have a few texts again and again. Equal ones share their bytes, so memory behind the last byte is never
+  /// touched, and so never taken. Precondition: as for `append`.
+  @inline(__always)
+  public mutating func appendKnown(_ text: UnsafeRawBufferPointer) -> Bool {
+    guard text.count > 0 else { return false }
+    for index in recent.indices where recent[index].count == text.count {
+      let known = recent[index]
+      guard let start = known.start, let other = text.baseAddress, memcmp(start, other, text.count) == 0 else {
+        continue
+      }
+      precondition(count < capacity)
+      (elements + count).initialize(to: known)
+      count += 1
+      return true
+    }
+    return false
   }
 
   /// The tensor of all texts; `shape` has as many elements as there is room for, and all have been appended.

@@ -274,7 +274,15 @@ struct ColumnInference {
       return modes.count > 0 && (modes.integers ?? []).allSatisfy { $0 == 1 }
     }
     guard case .texts(let modes)? = node.attributes["nodes_modes"] else { return false }
-    let inner = modes.strings.lazy.filter { $0 != "LEAF" }
-    return !inner.isEmpty && inner.allSatisfy { $0 == "BRANCH_LT" }
+    let names = UnsafeBufferPointer(start: modes.pointer(as: TextRef.self), count: modes.count)
+    // The first other one ends it: to make a string of each would take long for a forest.
+    var isEmpty = true
+    for name in names {
+      let mode = name.string
+      if mode == "LEAF" { continue }
+      guard mode == "BRANCH_LT" else { return false }
+      isEmpty = false
+    }
+    return !isEmpty
   }
 }

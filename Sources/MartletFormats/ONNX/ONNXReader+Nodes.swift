@@ -80,6 +80,8 @@ extension ONNXReader {
     var reference = ""
     var floats = 0
     var integers = 0
+    /// All bits in which an integer differs from its sign.
+    var integerBits: UInt64 = 0
     var texts = 0
     var textBytes = 0
     var unsupported: Kind?
@@ -128,7 +130,7 @@ extension ONNXReader {
       return (name, .graph(try self.graph(graph, opsets: opsets)))
     case .floats: return (name, .floats(try floats(message, count: fields.floats)))
     case .integers where node.opType.hasPrefix("TreeEnsemble") && (name.hasPrefix("nodes_") || name.hasSuffix("ids")):
-      return (name, .packedIntegers(try packedIntegers(message, count: fields.integers)))
+      return (name, .packedIntegers(try packedIntegers(message, count: fields.integers, bits: fields.integerBits)))
     case .integers: return (name, .integers(try integers(message, count: fields.integers)))
     case .texts:
       guard let texts = try texts(message, count: fields.texts, bytes: fields.textBytes) else {
@@ -161,11 +163,16 @@ extension ONNXReader {
         try reader.expect(field, .bytes, "a tensor attribute")
         fields.tensor = try reader.message()
       case 7: fields.floats += try countFixed(&reader, field, width: 4, "floats")
-      case 8: fields.integers += try countVarints(&reader, field, "ints")
+      case 8:
+        let (count, bits) = try countVarints(&reader, field, "ints")
+        fields.integers += count
+        fields.integerBits |= bits
       case 9:
         try reader.expect(field, .bytes, "strings")
-        fields.texts += 1
-        fields.textBytes += try reader.bytes().count
+        repeat {
+          fields.texts += 1
+          fields.textBytes += try reader.bytes().count
+        } while reader.takes(field)
       case 20:
         try reader.expect(field, .varint, "the type of an attribute")
         let number = try reader.varint()
@@ -230,9 +237,9 @@ extension ONNXReader {
     return values
   }
 
-  private func packedIntegers(_ message: ProtobufReader, count: Int) throws(ModelError) -> PackedIntegers {
-    var bits: UInt64 = 0
-    try eachInteger(message) { bits |= PackedIntegers.bits(of: $0) }
+  private func packedIntegers(
+    _ message: ProtobufReader, count: Int, bits: UInt64
+  ) throws(ModelError) -> PackedIntegers {
     var packed = PackedIntegers(count: count, bits: bits)
     try packed.append { (add) throws(ModelError) in try eachInteger(message, add) }
     return packed
@@ -260,9 +267,12 @@ extension ONNXReader {
         try reader.skip(field.wire)
         continue
       }
-      let text = UnsafeRawBufferPointer(try reader.bytes())
-      guard isValidUTF8(text) else { return nil }
-      builder.append(text)
+      repeat {
+        let text = UnsafeRawBufferPointer(try reader.bytes())
+        if builder.appendKnown(text) { continue }
+        guard isValidUTF8(text) else { return nil }
+        builder.append(text)
+      } while reader.takes(field)
     }
     return builder.finish(Shape(count))
   }

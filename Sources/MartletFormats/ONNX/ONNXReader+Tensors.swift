@@ -98,18 +98,18 @@ extension ONNXReader {
         fields.type = Int64(bitPattern: try reader.varint())
       case 3: throw reader.error("\(what) is stored in segments, which is not supported")
       case 4: fields.floats += try countFixed(&reader, field, width: 4, "float_data")
-      case 5: fields.int32s += try countVarints(&reader, field, "int32_data")
+      case 5: fields.int32s += try countVarints(&reader, field, "int32_data").count
       case 6:
         try reader.expect(field, .bytes, "string_data")
         fields.texts += 1
         fields.textBytes += try reader.bytes().count
-      case 7: fields.int64s += try countVarints(&reader, field, "int64_data")
+      case 7: fields.int64s += try countVarints(&reader, field, "int64_data").count
       case 8: fields.name = try text(&reader, field, "the name of \(what)")
       case 9:
         try reader.expect(field, .bytes, "raw_data")
         fields.raw = try reader.bytes()
       case 10: fields.doubles += try countFixed(&reader, field, width: 8, "double_data")
-      case 11: fields.uint64s += try countVarints(&reader, field, "uint64_data")
+      case 11: fields.uint64s += try countVarints(&reader, field, "uint64_data").count
       case 13: throw reader.error("\(what) '\(fields.name)' lies in another file, expected all data in the model file")
       case 14:
         try reader.expect(field, .varint, "data_location")

@@ -61,7 +61,26 @@ struct ProtobufReader {
     return Field(number: number, wire: wire)
   }
 
+  @inline(__always)
   mutating func varint() throws(ModelError) -> UInt64 {
+    // Nearly all numbers of a forest are of one byte or two.
+    if remaining >= 2 {
+      let first = position[0]
+      let second = position[1]
+      if first < 0x80 {
+        position += 1
+        return UInt64(first)
+      }
+      if second < 0x80 {
+        position += 2
+        return UInt64(first & 0x7f) | UInt64(second) << 7
+      }
+    }
+    return try longVarint()
+  }
+
+  @inline(never)
+  private mutating func longVarint() throws(ModelError) -> UInt64 {
     let start = offset
     var value: UInt64 = 0
     var shift: UInt64 = 0
@@ -77,6 +96,20 @@ struct ProtobufReader {
     throw error(at: start, "the message ends within a number")
   }
 
+  /// Whether the next field has the number and layout of `field`, in one byte; if so, its value comes next.
+  ///
+  /// Lists that are not packed have a tag for each element: to read those of a million nodes one by one would take
+  /// longer than the nodes.
+  @inline(__always)
+  mutating func takes(_ field: Field) -> Bool {
+    guard field.number < 16, position != end, position.pointee == UInt8(field.number << 3) | field.wire.rawValue else {
+      return false
+    }
+    position += 1
+    return true
+  }
+
+  @inline(__always)
   mutating func fixed32() throws(ModelError) -> UInt32 {
     UInt32(littleEndian: UnsafeRawPointer(try take(4)).loadUnaligned(as: UInt32.self))
   }
@@ -86,14 +119,18 @@ struct ProtobufReader {
   }
 
   /// A length and as many bytes.
+  @inline(__always)
   mutating func bytes() throws(ModelError) -> UnsafeBufferPointer<UInt8> {
     let start = offset
     let length = try varint()
-    guard length <= UInt64(remaining) else {
-      throw error(
-        at: start, "a field of \(length) bytes runs past the end of its message, which has \(remaining) bytes left")
-    }
+    guard length <= UInt64(remaining) else { throw runsPast(length, at: start) }
     return UnsafeBufferPointer(start: try take(Int(length)), count: Int(length))
+  }
+
+  @inline(never)
+  private func runsPast(_ length: UInt64, at start: Int) -> ModelError {
+    error(
+      at: start, "a field of \(length) bytes runs past the end of its message, which has \(remaining) bytes left")
   }
 
   /// A nested message.
@@ -122,9 +159,13 @@ struct ProtobufReader {
 
   private func error(at offset: Int, _ problem: String) -> ModelError { ModelError("byte \(offset): \(problem)") }
 
+  @inline(__always)
   private mutating func take(_ count: Int) throws(ModelError) -> UnsafePointer<UInt8> {
-    guard count <= remaining else { throw error("the message ends \(count - remaining) bytes too early") }
+    guard count <= remaining else { throw tooShort(by: count - remaining) }
     defer { position += count }
     return position
   }
+
+  @inline(never)
+  private func tooShort(by count: Int) -> ModelError { error("the message ends \(count) bytes too early") }
 }

@@ -36,29 +36,34 @@ enum CommandRun {
   static func run(
     _ arguments: [String], input: String = "", environment: [String: String] = [:]
   ) async throws -> Result {
-    try await withDirectory { directory in
-      let process = process(arguments, environment)
-      for name in ["in", "out", "err"] {
-        let content = name == "in" ? Data(input.utf8) : Data()
-        _ = FileManager.default.createFile(atPath: directory + "/" + name, contents: content)
-      }
-      process.standardInput = FileHandle(forReadingAtPath: directory + "/in")
-      process.standardOutput = FileHandle(forWritingAtPath: directory + "/out")
-      process.standardError = FileHandle(forWritingAtPath: directory + "/err")
-      await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-        process.terminationHandler = { _ in continuation.resume() }
-        do {
-          try process.run()
-        } catch {
-          Issue.record("\(binary.path) does not start: \(error)")
-          continuation.resume()
-        }
-      }
-      return Result(
-        status: process.terminationStatus,
-        output: try String(contentsOfFile: directory + "/out", encoding: .utf8),
-        errors: try String(contentsOfFile: directory + "/err", encoding: .utf8))
+    try await withDirectory { try await run(arguments, input: input, environment: environment, in: $0) }
+  }
+
+  /// What it writes can be watched as it comes in the file `out` of `directory`.
+  static func run(
+    _ arguments: [String], input: String = "", environment: [String: String] = [:], in directory: String
+  ) async throws -> Result {
+    let process = process(arguments, environment)
+    for name in ["in", "out", "err"] {
+      let content = name == "in" ? Data(input.utf8) : Data()
+      _ = FileManager.default.createFile(atPath: directory + "/" + name, contents: content)
     }
+    process.standardInput = FileHandle(forReadingAtPath: directory + "/in")
+    process.standardOutput = FileHandle(forWritingAtPath: directory + "/out")
+    process.standardError = FileHandle(forWritingAtPath: directory + "/err")
+    await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+      process.terminationHandler = { _ in continuation.resume() }
+      do {
+        try process.run()
+      } catch {
+        Issue.record("\(binary.path) does not start: \(error)")
+        continuation.resume()
+      }
+    }
+    return Result(
+      status: process.terminationStatus,
+      output: try String(contentsOfFile: directory + "/out", encoding: .utf8),
+      errors: try String(contentsOfFile: directory + "/err", encoding: .utf8))
   }
 
   /// Runs `body` with a server of the repository's models, and with its address.

@@ -126,7 +126,7 @@ import Testing
   func restart() async throws {
     let lines = try String(contentsOfFile: CommandRun.root + "/" + golden("credit-risk"), encoding: .utf8)
       .split(separator: "\n").map(String.init)
-    let rows = (0..<60).flatMap { _ in lines.dropFirst() }
+    let rows = (0..<120).flatMap { _ in lines.dropFirst() }
     try await CommandRun.withDirectory { directory in
       let path = directory + "/rows.csv"
       try ((lines.prefix(1) + rows).joined(separator: "\n") + "\n").write(
@@ -134,11 +134,18 @@ import Testing
       let common = ["score", "credit-risk", path, "--ignore-extra", "--format", "csv"]
       var server = try CommandRun.Server(socket: directory + "/s")
       let url = server.url
-      async let scoring = run(common + ["--server", url, "--batch-rows", "4", "--timeout", "300s"])
+      async let scoring = CommandRun.run(
+        common + ["--server", url, "--batch-rows", "4", "--timeout", "300s"], in: directory)
+      // Before the first scores it may not have reached a server yet, and does not wait for one as long.
+      let output = URL(fileURLWithPath: directory + "/out")
+      for _ in 0..<3_000 {
+        guard (try? Data(contentsOf: output))?.isEmpty ?? true else { break }
+        try await Task.sleep(for: .milliseconds(20))
+      }
       for _ in 0..<2 {
-        try await Task.sleep(for: .milliseconds(150))
         server.stop()
         server = try CommandRun.Server(socket: directory + "/s")
+        try await Task.sleep(for: .milliseconds(150))
       }
       let remote = try await scoring
       server.stop()

@@ -1,5 +1,11 @@
 import MartletCore
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Darwin
+#endif
+
 /// The attributes of TreeEnsembleRegressor and TreeEnsembleClassifier: nodes and leaf weights as parallel lists that
 /// name each other by tree and node id.
 ///
@@ -136,9 +142,7 @@ struct TreeEnsembleAttributes {
 
   private static func mode(_ name: TextRef, _ index: Int, _ node: GraphNode) throws(ModelError) -> BranchMode {
     for (known, mode) in modes where known.utf8CodeUnitCount == name.count {
-      if name.bytes.elementsEqual(UnsafeBufferPointer(start: known.utf8Start, count: known.utf8CodeUnitCount)) {
-        return mode
-      }
+      if let start = name.start, memcmp(start, known.utf8Start, name.count) == 0 { return mode }
     }
     throw node.error(attribute: "nodes_modes", "has '\(name.string.prefix(40))' at \(index), which is no mode")
   }

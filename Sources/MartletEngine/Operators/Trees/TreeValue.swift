@@ -8,6 +8,9 @@ protocol TreeValue: BinaryFloatingPoint, BitwiseCopyable, Sendable {
   /// The kinds of plans that the planner tries.
   static var planKinds: [TreePlan<Self>.Type] { get }
 
+  /// Sorts values of which none is NaN.
+  static func sort(_ values: inout [Self])
+
   /// The ensemble on codes; nil when `CodedTreesBuilder` does not take it.
   static func coded(_ ensemble: TreeEnsemble<Self>, _ width: CodeWidth) -> CodedTrees<Self>?
 
@@ -77,6 +80,8 @@ extension Float: TreeValue {
 
 extension Double: TreeValue {
   static var planKinds: [TreePlan<Double>.Type] { TreePlanKinds.double }
+
+  static func sort(_ values: inout [Double]) { values.sort() }
 
   static func coded(_ ensemble: TreeEnsemble<Double>, _ width: CodeWidth) -> CodedTrees<Double>? {
     CodedTreesBuilder(ensemble, width).build()

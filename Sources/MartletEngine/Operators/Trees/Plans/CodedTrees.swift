@@ -77,6 +77,7 @@ struct CodedTreesBuilder<Value: TreeValue> {
       case alwaysFalse
     }
     var kind = Kind.unknown
+    /// Before the test has been coded: the rank of its cut less one, when it is one of order.
     var threshold: UInt16 = 0
     /// Whether codes above the threshold are those for which the test holds.
     var highIsTrue = false
@@ -113,6 +114,7 @@ struct CodedTreesBuilder<Value: TreeValue> {
   /// with weights for different targets, or sub-trees so often shared that to copy them would be too much.
   consuming func build() -> CodedTrees<Value>? {
     guard ensemble.features <= Self.maximumFeatures, collectCuts() else { return nil }
+    rankCuts()
     for root in ensemble.roots {
       guard expand(root) else { return nil }
     }
@@ -154,14 +156,71 @@ struct CodedTreesBuilder<Value: TreeValue> {
     return !isOrdered || columns <= width.maximumColumns
   }
 
+  /// A search among the sorted cuts of one feature, which lie behind those of other features.
+  private struct CutSearch: BitwiseCopyable {
+    var node = 0
+    var feature = 0
+    var cut: Value = 0
+    var low = 0
+    var length = 0
+  }
+
+  /// Looks up the ranks of all tests of order, several at once: each step of a search waits for memory.
+  private mutating func rankCuts() {
+    let cuts = coded.features.flatMap { $0.cuts }
+    var firstCuts: [Int] = []
+    var next = 0
+    for feature in coded.features {
+      firstCuts.append(next)
+      next += feature.cuts.count
+    }
+    withUnsafeTemporaryAllocation(of: CutSearch.self, capacity: 16) { searches in
+      searches.initialize(repeating: CutSearch())
+      var count = 0
+      for (index, node) in ensemble.nodes.enumerated() where !node.isLeaf {
+        guard let cut = orderedCut(node) else { continue }
+        let feature = Int(tests[index].feature)
+        searches[count] = CutSearch(
+          node: index, feature: feature, cut: cut, low: firstCuts[feature], length: coded.features[feature].cuts.count)
+        count += 1
+        guard count == searches.count else { continue }
+        finish(searches[...], cuts, firstCuts)
+        count = 0
+      }
+      finish(searches[..<count], cuts, firstCuts)
+    }
+  }
+
+  private mutating func finish(
+    _ searches: Slice<UnsafeMutableBufferPointer<CutSearch>>, _ cuts: [Value], _ firstCuts: [Int]
+  ) {
+    guard var left = searches.lazy.map({ $0.length }).max(), let search = searches.base.baseAddress else { return }
+    cuts.withUnsafeBufferPointer { cuts in
+      while left > 1 {
+        for index in 0..<searches.count {
+          // A search that has ended earlier asks on, for nothing.
+          let half = search[index].length >> 1
+          let asked = search[index].low &+ max(half, 1) &- 1
+          search[index].low &+= half &* (cuts[asked] <= search[index].cut ? 1 : 0)
+          search[index].length &-= half
+        }
+        left -= left / 2
+      }
+    }
+    for search in searches {
+      let rank = search.low - firstCuts[search.feature] + (cuts[search.low] <= search.cut ? 1 : 0)
+      tests[search.node].threshold = UInt16(rank - 1)
+    }
+  }
+
   /// Codes the test of one node; false when tables grow too large.
   private mutating func code(_ index: Int) -> Bool {
     let node = ensemble.nodes[index]
     let feature = Int(tests[index].feature)
     tests[index].whenFalse = node.whenFalse
-    if let cut = orderedCut(node) {
+    if orderedCut(node) != nil {
       let highIsTrue = node.mode == .greater || node.mode == .greaterOrEqual
-      let rank = coded.features[feature].rank(cut) - 1
+      let rank = Int(tests[index].threshold)
       let segment = coded.features[feature].segment
       tests[index].kind = .compares
       tests[index].threshold = UInt16(rank % segment)

@@ -115,7 +115,10 @@ struct InterleavedLayout<Value: TreeValue> {
     if let known = ensemble.categories { number(known) }
     // Leaves look at column 0, whatever it is.
     if columns.isEmpty { columns.append(0) }
-    isPlain = ensemble.nodes.allSatisfy { $0.isLeaf || test($0).word & Self.plainMask == Self.plain }
+    // A closure would take a copy of this structure for every node.
+    for node in ensemble.nodes where isPlain && !node.isLeaf {
+      isPlain = test(node).word & Self.plainMask == Self.plain
+    }
     return true
   }
 

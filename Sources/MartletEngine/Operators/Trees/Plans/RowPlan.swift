@@ -139,8 +139,10 @@ struct RowLayout {
     var levels = [0]
     var index = 0
     while index < members.count {
-      for child in [tree[Int(members[index])].low, tree[Int(members[index])].high]
-      where child >= 0 && members.count < Self.nodesOfChunk {
+      let node = tree[Int(members[index])]
+      for side in 0..<2 {
+        let child = side == 0 ? node.low : node.high
+        guard child >= 0, members.count < Self.nodesOfChunk else { continue }
         members.append(child)
         levels.append(levels[index] + 1)
       }
@@ -171,7 +173,8 @@ struct RowLayout {
       } else {
         nodes[thresholds + place] = UInt8(node.threshold)
       }
-      for (side, child) in [node.low, node.high].enumerated() {
+      for side in 0..<2 {
+        let child = side == 0 ? node.low : node.high
         let isInside = child >= 0 && nextPlace < members.count
         nodes[lowPlaces + side * room + place] = UInt8(isInside ? nextPlace : place)
         if isInside {
@@ -186,7 +189,7 @@ struct RowLayout {
   }
 
   private mutating func write(_ word: Int32, at place: Int) {
-    withUnsafeBytes(of: word) { for (index, byte) in $0.enumerated() { nodes[place + index] = byte } }
+    nodes.withUnsafeMutableBytes { $0.storeBytes(of: word, toByteOffset: place, as: Int32.self) }
   }
 
   /// A complete tree level by level from node 1 on; node 0 is the root once more.
