@@ -14,9 +14,9 @@ struct PipelineRewriteTests {
     let plain = try GraphPlanner.plan(
       pipeline.graph, featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: false))
     let rows = 150
-    let expected = try score(plain, rows: rows, in: rows, seed: UInt64(seed))
+    let expected = try plain.score(rows: rows, in: rows, seed: UInt64(seed))
     for (chunk, isCoded) in [(rows, false), (rows, true), (1, true), (7, false), (64, true)] {
-      let found = try score(rewritten, rows: rows, in: chunk, seed: UInt64(seed), isCoded: isCoded)
+      let found = try rewritten.score(rows: rows, in: chunk, seed: UInt64(seed), isCoded: isCoded)
       for (index, output) in plain.signature.outputs.enumerated() {
         let different = zip(found[index], expected[index]).enumerated().first { $0.element.0 != $0.element.1 }
         #expect(
@@ -53,31 +53,7 @@ struct PipelineRewriteTests {
     #expect(coded.count * 2 > withTexts.count)
   }
 
-  /// `isCoded`: in tiles that take numbers in place of texts, where the plan does.
-  private func score(
-    _ plan: GraphPlan, rows: Int, in chunk: Int, seed: UInt64, isCoded: Bool = false
-  ) throws -> [[UInt8]] {
-    let tile =
-      isCoded ? Tile(plan: plan, capacity: rows) : Tile(signature: plan.signature, capacity: rows)
-    RandomPipeline.fill(tile, plan.signature, rows: rows, seed: seed)
-    let scratch = plan.makeScratch()
-    for first in stride(from: 0, to: rows, by: chunk) {
-      try plan.score(tile, rows: first..<min(rows, first + chunk), scratch: scratch)
-    }
-    return plan.signature.outputs.enumerated().map { index, output in
-      Array(UnsafeRawBufferPointer(start: tile.output(index), count: rows * output.width * output.type.byteWidth))
-    }
-  }
-
   // MARK: One pipeline
-
-  private func node(
-    _ opType: String, _ inputs: [String], _ outputs: [String], ml: Bool, _ attributes: [String: AttributeValue] = [:]
-  ) -> GraphNode {
-    GraphNode(
-      name: opType.lowercased(), opType: opType, domain: ml ? "ai.onnx.ml" : "", opset: ml ? 3 : 15, inputs: inputs,
-      outputs: outputs, attributes: attributes)
-  }
 
   /// One-hot texts and a scaled number before a linear model; `zeros`: whether unknown texts are zeros or refused.
   private func graph(zeros: Int64, coefficient: Float = 0.5) -> Graph {
@@ -88,30 +64,17 @@ struct PipelineRewriteTests {
       ],
       outputs: [Graph.Value(name: "y", type: nil, shape: nil)],
       nodes: [
-        node(
+        .exported(
           "OneHotEncoder", ["word"], ["hot"], ml: true,
           ["cats_strings": .texts(ConstantTensor(strings: ["no", "yes"])), "zeros": .integer(zeros)]),
-        node("Reshape", ["hot", "shape"], ["flat"], ml: false),
-        node("Scaler", ["x"], ["scaled"], ml: true, ["offset": .floats([1]), "scale": .floats([0.1])]),
-        node("Concat", ["flat", "scaled"], ["features"], ml: false, ["axis": .integer(1)]),
-        node(
+        .exported("Reshape", ["hot", "shape"], ["flat"], ml: false),
+        .exported("Scaler", ["x"], ["scaled"], ml: true, ["offset": .floats([1]), "scale": .floats([0.1])]),
+        .exported("Concat", ["flat", "scaled"], ["features"], ml: false, ["axis": .integer(1)]),
+        .exported(
           "LinearRegressor", ["features"], ["y"], ml: true,
           ["coefficients": .floats([coefficient, -2, 3]), "intercepts": .floats([0.25])]),
       ],
       initializers: ["shape": ConstantTensor(.int64, Shape(2), [Int64(-1), 2])])
-  }
-
-  private func score(_ plan: GraphPlan, _ words: [String], _ x: [Float], isCoded: Bool = false) throws -> [Float] {
-    let tile =
-      isCoded ? Tile(plan: plan, capacity: words.count) : Tile(signature: plan.signature, capacity: words.count)
-    let texts = TextTarget(tile, input: 0, firstRow: 0)
-    for (row, word) in words.enumerated() {
-      var word = word
-      #expect(word.withUTF8 { texts.store(UnsafeRawBufferPointer($0), at: row) })
-      tile.input(1).assumingMemoryBound(to: Float.self)[row] = x[row]
-    }
-    try plan.score(tile, rows: 0..<words.count, scratch: plan.makeScratch())
-    return Array(UnsafeBufferPointer(start: tile.output(0).assumingMemoryBound(to: Float.self), count: words.count))
   }
 
   @Test("a linear model behind encoders is one step")
@@ -120,7 +83,7 @@ struct PipelineRewriteTests {
       graph(zeros: 1), featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: true))
     #expect(plan.steps.count == 1)
     for isCoded in [false, true] {
-      let scores = try score(plan, ["no", "yes", "maybe", ""], [1, 1, 11, 1], isCoded: isCoded)
+      let scores = try plan.score(["no", "yes", "maybe", ""], [1, 1, 11, 1], isCoded: isCoded)
       #expect(scores == [0.75, -1.75, 3.25, 0.25])
     }
     let tile = Tile(plan: plan, capacity: 4)
@@ -132,7 +95,7 @@ struct PipelineRewriteTests {
   func kept() throws {
     var echo = graph(zeros: 1)
     echo.outputs.append(Graph.Value(name: "same", type: nil, shape: nil))
-    echo.nodes.append(node("Identity", ["word"], ["same"], ml: false))
+    echo.nodes.append(.exported("Identity", ["word"], ["same"], ml: false))
     let options = PlanningOptions(measuringNanoseconds: 0, rewritesSteps: true)
     #expect(try GraphPlanner.plan(echo, featureNames: nil, options: options).textCoding == nil)
     #expect(try GraphPlanner.plan(graph(zeros: 1), featureNames: nil, options: options).textCoding != nil)
@@ -154,10 +117,10 @@ struct PipelineRewriteTests {
       inputs: [Graph.Value(name: "x", type: .float32, shape: [nil, 2])],
       outputs: ["y", "z"].map { Graph.Value(name: $0, type: nil, shape: nil) },
       nodes: [
-        node("Identity", ["x"], ["a"], ml: false), node("Cast", ["a"], ["b"], ml: false, ["to": .integer(1)]),
-        node("Exp", ["b"], ["c"], ml: false), node("Reshape", ["c", "shape"], ["y"], ml: false),
-        node("Sin", ["b"], ["d"], ml: false), node("Identity", ["d"], ["z"], ml: false),
-        node("Cos", ["d"], ["unread"], ml: false),
+        .exported("Identity", ["x"], ["a"], ml: false), .exported("Cast", ["a"], ["b"], ml: false, ["to": .integer(1)]),
+        .exported("Exp", ["b"], ["c"], ml: false), .exported("Reshape", ["c", "shape"], ["y"], ml: false),
+        .exported("Sin", ["b"], ["d"], ml: false), .exported("Identity", ["d"], ["z"], ml: false),
+        .exported("Cos", ["d"], ["unread"], ml: false),
       ], initializers: ["shape": ConstantTensor(.int64, Shape(2), [Int64(-1), 2])])
     let plan = try GraphPlanner.plan(graph, featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0))
     #expect(plan.steps.count == 2)
@@ -176,7 +139,7 @@ struct PipelineRewriteTests {
       graph(zeros: 1, coefficient: .infinity), featureNames: nil,
       options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: true))
     #expect(plan.steps.count == 2)
-    let scores = try score(plan, ["no", "yes"], [1, 1])
+    let scores = try plan.score(["no", "yes"], [1, 1])
     #expect(scores[0] == .infinity && scores[1].isNaN)
   }
 
@@ -186,8 +149,8 @@ struct PipelineRewriteTests {
       let plan = try GraphPlanner.plan(
         graph(zeros: 0), featureNames: nil, options: PlanningOptions(measuringNanoseconds: 0, rewritesSteps: rewrites))
       #expect((plan.textCoding != nil) == rewrites)
-      #expect(try score(plan, ["no", "yes"], [1, 1], isCoded: isCoded) == [0.75, -1.75])
-      let error = #expect(throws: Status.self) { try score(plan, ["no", "maybe"], [1, 1], isCoded: isCoded) }
+      #expect(try plan.score(["no", "yes"], [1, 1], isCoded: isCoded) == [0.75, -1.75])
+      let error = #expect(throws: Status.self) { try plan.score(["no", "maybe"], [1, 1], isCoded: isCoded) }
       #expect(error?.code == .invalidArgument)
       #expect(
         error?.message.contains("OneHotEncoder node 'onehotencoder': element 1 of input 0 is in no category") == true)
