@@ -136,7 +136,8 @@ import Testing
       let url = server.url
       async let scoring = CommandRun.run(
         common + ["--server", url, "--batch-rows", "4", "--timeout", "300s"], in: directory)
-      // Before the first scores it may not have reached a server yet, and does not wait for one as long.
+      // Before the first scores it may not have reached a server yet, and does not wait for one as long. A file that is
+      // not there yet holds no scores either.
       let output = URL(fileURLWithPath: directory + "/out")
       for _ in 0..<3_000 {
         guard (try? Data(contentsOf: output))?.isEmpty ?? true else { break }

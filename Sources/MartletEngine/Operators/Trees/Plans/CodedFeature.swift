@@ -61,19 +61,13 @@ struct CodedFeature<Value: TreeValue> {
 
   /// The number of cuts that are at most `value`: its rank.
   func rank(_ value: Value) -> Int {
-    cuts.withUnsafeBufferPointer { cuts in
-      guard cuts.count > 0 else { return 0 }
-      // Which half is as good as random to the processor, so it is computed, not jumped to; a choice between two values
-      // would become a jump again.
-      var low = 0
-      var length = cuts.count
-      while length > 1 {
-        let half = length / 2
-        low &+= half &* (cuts[low &+ half &- 1] <= value ? 1 : 0)
-        length &-= half
-      }
-      return low + (cuts[low] <= value ? 1 : 0)
+    var low = 0
+    var high = cuts.count
+    while low < high {
+      let middle = (low + high) / 2
+      if cuts[middle] <= value { low = middle + 1 } else { high = middle }
     }
+    return low
   }
 
   /// The code in a column of one byte that `value` has.
