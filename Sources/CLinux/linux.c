@@ -33,10 +33,11 @@ int martlet_affinity_count(void) {
 
 void martlet_trim_memory(void) { malloc_trim(0); }
 
-void martlet_bound_free_memory(void) {
+void martlet_bound_free_memory(int arenas) {
   // Calls of some thousand rows stay below: they would pay for pages that the kernel has to clear.
   mallopt(M_MMAP_THRESHOLD, 4 << 20);
   mallopt(M_TRIM_THRESHOLD, 1 << 20);
+  mallopt(M_ARENA_MAX, arenas);
 }
 
 void martlet_name_thread(const char *name) {

@@ -163,6 +163,7 @@ struct Serve: AsyncParsableCommand {
     let (events, continuation) = AsyncStream.makeStream(of: Event.self)
     let watcher = SignalWatcher()
     for number in [SIGTERM, SIGINT, SIGHUP, SIGUSR2] { watcher.on(number) { continuation.yield(.signal(number)) } }
+    let trimmer = MemoryTrimmer(scoringThreads: server.scoringThreads)
     Task {
       do {
         try await server.start(handedOver: { _ in continuation.yield(.handedOver) })
@@ -171,7 +172,6 @@ struct Serve: AsyncParsableCommand {
         continuation.yield(.failed((error as? Status)?.message ?? "\(error)"))
       }
     }
-    let trimmer = MemoryTrimmer()
     let successor = Successor()
     var isStarted = false
     var isDraining = false

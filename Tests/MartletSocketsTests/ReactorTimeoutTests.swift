@@ -40,6 +40,26 @@ extension RealSockets {
       #expect(server.handler.saw(.closed("idle")))
     }
 
+    @Test("the timer of a connection ends with it", arguments: PollerKind.allCases)
+    func forgotten(_ poller: PollerKind) throws {
+      let server = try server(poller) { $0.frameTimeout = .seconds(600) }
+      defer { server.stop() }
+      for turn in 0..<50 {
+        let client = try Client(server.address)
+        #expect(client.echoes(UInt8(turn)))
+      }
+      #expect(eventually { server.handler.events.withLock { $0.count { $0 == .closed("peer_closed") } } == 50 })
+      let timers = Mutex<Int?>(nil)
+      let nodes = Mutex(0)
+      _ = server.reactor.post {
+        nodes.withLock { $0 = server.reactor.wheel.nodeCount }
+        timers.withLock { $0 = server.reactor.wheel.count }
+      }
+      #expect(eventually { timers.withLock { $0 } != nil })
+      #expect(timers.withLock { $0 } == 0)
+      #expect(nodes.withLock { $0 } < 50)
+    }
+
     @Test("an idle connection with calls in flight stays", arguments: PollerKind.allCases)
     func busyIdle(_ poller: PollerKind) throws {
       let server = try server(poller, prepare: { $0.mayCloseIdle = false }, { $0.idleTimeout = .milliseconds(5) })

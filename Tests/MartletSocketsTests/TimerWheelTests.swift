@@ -16,20 +16,31 @@ struct TimerWheelTests {
     }
   }
 
-  @Test("timers fire as in a sorted list, each at the end of its tick", arguments: 0..<10)
+  @Test("timers fire as in a sorted list, each at the end of its tick, unless they were taken back", arguments: 0..<10)
   func reference(_ seed: UInt64) {
     var random = Random(state: seed &+ 99)
     var now = MonotonicTime(nanoseconds: 5_000_000_123)
     var wheel = TimerWheel(now: now)
     var expected: [(tick: UInt64, token: UInt64)] = []
+    var timers: [TimerWheel.Timer] = []
+    var most = 0
     var due: [TimerKey] = []
     for token in 0..<UInt64(3_000) {
       if random.next(below: 3) > 0 {
         let reach = [3_000_000, 100_000_000, 20_000_000_000][Int(random.next(below: 3))] as UInt64
         let time = now.nanoseconds + random.next(below: reach)
-        wheel.schedule(at: MonotonicTime(nanoseconds: time), .handler(token))
+        timers.append(wheel.schedule(at: MonotonicTime(nanoseconds: time), .handler(token)))
         // One for this very tick waits for the next.
         expected.append((max((time + Self.tick - 1) / Self.tick, now.nanoseconds / Self.tick + 1), token))
+        most = max(most, expected.count)
+      } else {
+        timers.append(.none)
+      }
+      // Also such as have fired, or were never there.
+      let gone = random.next(below: token + 1)
+      if random.next(below: 3) == 0 {
+        wheel.cancel(timers[Int(gone)], .handler(gone))
+        expected.removeAll { $0.token == gone }
       }
       // Now and then a jump of more than a turn.
       now = now.advanced(byNanoseconds: random.next(below: 100) == 0 ? 6_000_000_000 : random.next(below: 2_000_000))
@@ -47,6 +58,35 @@ struct TimerWheelTests {
         #expect(wheel.nextAdvance == nil)
       }
     }
+    #expect(wheel.nodeCount == most)
+  }
+
+  @Test("timers of one bucket are taken back from its ends and its middle", arguments: 0..<5)
+  func bucket(_ gone: Int) {
+    let now = MonotonicTime(nanoseconds: 1_000_000_000)
+    var wheel = TimerWheel(now: now)
+    let time = now.advanced(byNanoseconds: 50 * Self.tick)
+    let timers = (0..<5).map { wheel.schedule(at: time, .handler(UInt64($0))) }
+    wheel.cancel(timers[gone], .handler(UInt64(gone)))
+    wheel.cancel(timers[gone], .handler(UInt64(gone)))
+    var due: [TimerKey] = []
+    wheel.advance(to: now.advanced(by: .seconds(1)), into: &due)
+    #expect(Set(due) == Set((0..<5).filter { $0 != gone }.map { .handler(UInt64($0)) }) && due.count == 4)
+    #expect(wheel.count == 0 && wheel.nextAdvance == nil)
+  }
+
+  @Test("a node that is used again does not fall to the timer that had it before")
+  func reuse() {
+    let now = MonotonicTime(nanoseconds: 1_000_000_000)
+    var wheel = TimerWheel(now: now)
+    let first = wheel.schedule(at: now, .handler(1))
+    var due: [TimerKey] = []
+    wheel.advance(to: now.advanced(byNanoseconds: 2 * Self.tick), into: &due)
+    wheel.schedule(at: now.advanced(by: .seconds(1)), .handler(2))
+    wheel.cancel(first, .handler(1))
+    #expect(wheel.count == 1 && wheel.nodeCount == 1)
+    wheel.advance(to: now.advanced(by: .seconds(2)), into: &due)
+    #expect(due == [.handler(1), .handler(2)])
   }
 
   @Test("within a turn timers fire in order of their ticks")

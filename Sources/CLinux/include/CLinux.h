@@ -20,8 +20,9 @@ int martlet_affinity_count(void);
 // Gives what malloc holds free back to the system, as far as it is whole pages and not the end of a thread's arena.
 void martlet_trim_memory(void);
 
-// Bounds the free end of each arena, which malloc otherwise lets grow to twice what was once freed, 64 MiB at most.
-void martlet_bound_free_memory(void);
+// Bounds how many arenas malloc makes, the main one included, and the free end of each, which it otherwise lets grow to
+// twice what was once freed, 64 MiB at most.
+void martlet_bound_free_memory(int arenas);
 
 // Names the calling thread in /proc and debuggers; the kernel keeps 15 bytes.
 void martlet_name_thread(const char *name);

@@ -33,6 +33,8 @@ public final class Server: @unchecked Sendable {
   let state: ServerState
   let stacks: [ReactorStack]
   let limiter: ConnectionLimiter
+  /// Reactors and scorers.
+  public let scoringThreads: Int
   private(set) var listeners: [Listener] = []
   private let admin = Mutex<(server: AdminServer, address: String)?>(nil)
   private var handover: HandoverServer?
@@ -90,6 +92,7 @@ public final class Server: @unchecked Sendable {
       refusedConnection: { peer, reason in
         logger.warning("connection refused", metadata: ["peer": "\(peer.address)", "reason": "\(reason)"])
       })
+    scoringThreads = reactors + scorers
     limiter = ConnectionLimiter(limits: shared.limits.sockets)
     stacks = (0..<reactors).map { ReactorStack(index: $0, shared) }
   }

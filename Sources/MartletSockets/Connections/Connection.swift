@@ -67,8 +67,9 @@ struct Connection: ~Copyable {
   var frameStart: MonotonicTime
   /// When output last made progress or began to wait.
   var lastWrite: MonotonicTime
-  /// The earliest entry that the timer wheel holds for it.
+  /// When the one timer fires that the wheel holds for it.
   var armedUntil = MonotonicTime.distantFuture
+  var timer = TimerWheel.Timer.none
 
   init(
     descriptor: consuming FileDescriptor, peer: PeerInfo, limiter: ConnectionLimiter?, phase: Phase, flags: Flags,

@@ -112,6 +112,7 @@ extension Reactor {
   /// Takes a connection out and closes its socket; the handler is told unless it was before.
   func destroy(_ handle: ConnectionHandle, _ handler: any ReactorHandler) {
     var connection = slab.remove(handle)
+    wheel.cancel(connection.timer, .connection(handle))
     connection.input.removeAll(to: pool)
     connection.output.removeAll(to: pool)
     let reason = connection.reason

@@ -27,7 +27,7 @@ struct Timeouts {
 
 /// Timeouts of connections and of the handler.
 ///
-/// A connection has one timer that counts. Traffic only notes the time; when the timer fires, what is due then decides
+/// A connection has one timer, which ends with it. Traffic only notes the time; when the timer fires, what is due then decides
 /// between an end and the next timer, so nothing is added to the wheel for a read or a write of a busy connection.
 extension Reactor {
   /// Far timers are rounded up to this, so that many idle connections wake the reactor a few times a second at most.
@@ -65,13 +65,14 @@ extension Reactor {
     }
     guard time < connection.pointee.armedUntil else { return }
     connection.pointee.armedUntil = time
-    wheel.schedule(at: time, .connection(handle))
+    wheel.cancel(connection.pointee.timer, .connection(handle))
+    connection.pointee.timer = wheel.schedule(at: time, .connection(handle))
   }
 
   /// A timer of the connection fired: ends it or waits on.
   func checkTimeouts(_ handle: ConnectionHandle, _ handler: any ReactorHandler) {
     guard let connection = slab[handle], connection.pointee.phase != .ending else { return }
-    // An earlier one took its place: that one counts.
+    // Set anew since it fired, by something else in this round.
     guard currentTime >= connection.pointee.armedUntil else { return }
     connection.pointee.armedUntil = .distantFuture
     var (deadline, reason) = nextDeadline(connection)

@@ -11,17 +11,25 @@ enum TimerKey: Hashable {
   case handler(UInt64)
 }
 
-/// Timers of one reactor: a hashed wheel, constant time to add and to fire.
+/// Timers of one reactor: a hashed wheel, constant time to add, to take back and to fire.
 ///
 /// A tick is 2²⁰ ns, about 1 ms. A timer lies in the bucket of its tick modulo the wheel's size; one that is further away
 /// than a turn is passed over until its turn. No timer fires early; it fires at the first `advance` whose time has
-/// reached the tick's end. There is no cancelling: the owner checks whether a fired timer still means something.
+/// reached the tick's end. It holds as many nodes as there were timers at once.
 /// Source: Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", scheme 6.
 struct TimerWheel {
   private struct Node {
     var tick: UInt64
-    var key: TimerKey
+    /// nil when the node is unused.
+    var key: TimerKey?
+    var previous: Int32
     var next: Int32
+  }
+
+  /// Names a timer that was added; of a timer that fired it may name another one by now.
+  struct Timer {
+    static let none = Timer(index: TimerWheel.none)
+    fileprivate let index: Int32
   }
 
   static let tickShift: UInt64 = 20
@@ -37,16 +45,20 @@ struct TimerWheel {
   private var free = none
   private var current: UInt64
   private(set) var count = 0
+  /// Nodes there is memory for, used or not.
+  var nodeCount: Int { nodes.count }
 
   init(now: MonotonicTime) { current = now.nanoseconds >> Self.tickShift }
 
   /// Adds a timer; one for a past moment fires with the next tick.
-  mutating func schedule(at time: MonotonicTime, _ key: TimerKey) {
+  @discardableResult
+  mutating func schedule(at time: MonotonicTime, _ key: TimerKey) -> Timer {
     let whole = time.nanoseconds >> Self.tickShift
     let rounded = whole << Self.tickShift == time.nanoseconds ? whole : whole + 1
     let tick = max(rounded, current + 1)
     let bucket = Int(tick & (Self.size - 1))
-    let node = Node(tick: tick, key: key, next: heads[bucket])
+    let next = heads[bucket]
+    let node = Node(tick: tick, key: key, previous: Self.none, next: next)
     let index: Int32
     if free != Self.none {
       index = free
@@ -56,9 +68,18 @@ struct TimerWheel {
       index = Int32(nodes.count)
       nodes.append(node)
     }
+    if next != Self.none { nodes[Int(next)].previous = index }
     heads[bucket] = index
     occupied[bucket / 64] |= 1 << UInt64(bucket % 64)
     count += 1
+    return Timer(index: index)
+  }
+
+  /// Takes a timer back; nothing happens when it has fired. Only where no two timers have the same key.
+  mutating func cancel(_ timer: Timer, _ key: TimerKey) {
+    let index = Int(timer.index)
+    guard nodes.indices.contains(index), nodes[index].key == key else { return }
+    remove(timer.index)
   }
 
   /// Moves time on and appends the keys that are due; within less than a turn (4 s) in order of their ticks.
@@ -96,22 +117,30 @@ struct TimerWheel {
   }
 
   private mutating func empty(_ bucket: Int, upTo target: UInt64, into due: inout [TimerKey]) {
-    var kept = Self.none
     var index = heads[bucket]
     while index != Self.none {
       let node = nodes[Int(index)]
-      if node.tick <= target {
-        due.append(node.key)
-        nodes[Int(index)].next = free
-        free = index
-        count -= 1
-      } else {
-        nodes[Int(index)].next = kept
-        kept = index
+      if node.tick <= target, let key = node.key {
+        due.append(key)
+        remove(index)
       }
       index = node.next
     }
-    heads[bucket] = kept
-    if kept == Self.none { occupied[bucket / 64] &= ~(1 << UInt64(bucket % 64)) }
+  }
+
+  private mutating func remove(_ index: Int32) {
+    let node = nodes[Int(index)]
+    if node.next != Self.none { nodes[Int(node.next)].previous = node.previous }
+    if node.previous != Self.none {
+      nodes[Int(node.previous)].next = node.next
+    } else {
+      let bucket = Int(node.tick & (Self.size - 1))
+      heads[bucket] = node.next
+      if node.next == Self.none { occupied[bucket / 64] &= ~(1 << UInt64(bucket % 64)) }
+    }
+    nodes[Int(index)].key = nil
+    nodes[Int(index)].next = free
+    free = index
+    count -= 1
   }
 }

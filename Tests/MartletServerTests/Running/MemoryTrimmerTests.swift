@@ -29,7 +29,7 @@ struct MemoryTrimmerTests {
     }
     let full = Self.residentBytes()
     for piece in pieces { piece.0.deallocate() }
-    let trimmer = MemoryTrimmer(every: .milliseconds(20))
+    let trimmer = MemoryTrimmer(scoringThreads: 2, every: .milliseconds(20))
     for _ in 0..<1000 where Self.residentBytes() > full - 40 << 20 { usleep(10_000) }
     #expect(Self.residentBytes() < full - 40 << 20)
     withExtendedLifetime(trimmer) {}
