@@ -90,7 +90,7 @@ let package = Package(
     tests("MartletCoreTests", ["MartletCore"]),
     tests("MartletSocketsTests", ["MartletSockets", "MartletCore", "CLinux"]),
     tests("MartletWireTests", ["MartletWire", "MartletCore", "CProtos", "CProtobufC"]),
-    tests("MartletRPCTests", ["MartletRPC", "MartletSockets", "MartletWire", "MartletCore"]),
+    tests("MartletRPCTests", ["MartletRPC", "MartletSockets", "MartletWire", "MartletCore", "CProtos"]),
     tests("MartletBatchingTests", ["MartletBatching", "MartletCore"]),
     tests("MartletEngineTests", ["MartletEngine", "MartletFormats", "MartletCore", "CKernels"]),
     tests("MartletFormatsTests", ["MartletFormats", "MartletEngine", "MartletCore"]),

@@ -3,8 +3,9 @@
 // A row's codes lie in registers. One permute brings each node its column's code and one comparison decides 64 nodes.
 // Then each node points to the child that it chose, and a permute of the pointers by themselves doubles how far each
 // of them reaches: three of them go from the root of any tree of up to nine levels to its last node on the way. There
-// is no branch to mispredict and no chain of loads; trees overlap as far as the processor looks ahead. Larger trees are
-// chunks of 64 nodes that lead to each other.
+// is no branch to mispredict and no chain of loads; trees overlap as far as the processor looks ahead. Trees of at most
+// 32 nodes, as boosting leaf by leaf makes them, are decided two at a time. Larger trees are chunks of 64 nodes that lead
+// to each other.
 
 #include "leaves.h"
 
@@ -46,6 +47,16 @@ INLINED uint32_t leaf_by_walk(
     uint32_t node = 1;
     for (int level = 0; level < 6; level++) node = 2 * node + (row[nodes[node]] > nodes[64 + node]);
     return node - 64;
+  }
+  if (plan->is_paired) {
+    const uint8_t *nodes = plan->nodes + (tree->first_node & ~255u);
+    const uint32_t root = tree->first_node & 32;
+    for (uint32_t node = root;;) {
+      const uint32_t is_high = row[nodes[node]] > nodes[64 + node];
+      const uint32_t next = nodes[128 + 64 * is_high + node];
+      if (next == node) return 2 * (node - root) + is_high;
+      node = next;
+    }
   }
   uint32_t link = tree->first_node;
   for (;;) {
@@ -218,6 +229,80 @@ DEFINE_REGULAR_ROW(regular_row_double, double)
 DEFINE_ROW(row_float, float)
 DEFINE_ROW(row_double, double)
 
+// Makes each node point to the one at the end of its way.
+INLINED TARGET_AVX512_BYTES __m512i ends_of(__m512i next, uint32_t jumps) {
+  for (int jump = 0; jump < 3; jump++) next = _mm512_permutexvar_epi8(next, next);
+  if (jumps > 3) next = _mm512_permutexvar_epi8(next, next);
+  if (jumps > 4) next = _mm512_permutexvar_epi8(next, next);
+  if (jumps > 5) next = _mm512_permutexvar_epi8(next, next);
+  return next;
+}
+
+// The leaves of the two trees of a pair that a row falls into: in the table of the first, and 64 more in the second's.
+INLINED TARGET_AVX512_BYTES void leaves_of_pair(
+    const uint8_t *nodes, const __m512i *codes, const unsigned registers, uint32_t jumps, uint32_t leaves[2]) {
+  const __m512i code = codes_of(codes, registers, _mm512_loadu_si512(nodes));
+  const __mmask64 mask = _mm512_cmpgt_epu8_mask(code, _mm512_loadu_si512(nodes + 64));
+  const __m512i next = ends_of(
+      _mm512_mask_mov_epi8(_mm512_loadu_si512(nodes + 128), mask, _mm512_loadu_si512(nodes + 192)), jumps);
+  const uint64_t test = _cvtmask64_u64(mask);
+  const uint32_t first = (uint8_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(next));
+  const uint32_t second = (uint8_t)_mm_cvtsi128_si32(_mm512_extracti32x4_epi32(next, 2));
+  leaves[0] = 2 * first + (uint32_t)(test >> first & 1);
+  leaves[1] = 2 * second + (uint32_t)(test >> second & 1);
+}
+
+#define DEFINE_PAIRS(NAME, TYPE)                                                                                       \
+  INLINED TARGET_AVX512_BYTES void NAME##_of(                                                                          \
+      const martlet_row_plan *plan, const uint8_t *rows, size_t pitch, size_t count, TYPE *scores,                     \
+      const unsigned registers) {                                                                                      \
+    const uint32_t jumps = plan->jumps;                                                                                \
+    const uint8_t *nodes = plan->nodes;                                                                                \
+    const size_t targets = plan->target_count;                                                                         \
+    uint32_t leaves[2];                                                                                                \
+    __m512i codes[4];                                                                                                  \
+    if (count == 1 && plan->is_regular) {                                                                              \
+      const TYPE *values = plan->values;                                                                               \
+      TYPE sum = scores[0];                                                                                            \
+      for (unsigned i = 0; i < registers; i++) codes[i] = _mm512_loadu_si512(rows + 64 * i);                           \
+      for (size_t left = plan->tree_count; left > 0; nodes += 256, values += 128) {                                    \
+        leaves_of_pair(nodes, codes, registers, jumps, leaves);                                                        \
+        sum += values[leaves[0]];                                                                                      \
+        if (left == 1) break;                                                                                          \
+        sum += values[leaves[1]];                                                                                      \
+        left -= 2;                                                                                                     \
+      }                                                                                                                \
+      scores[0] = sum;                                                                                                 \
+      return;                                                                                                          \
+    }                                                                                                                  \
+    for (size_t first = 0; first < plan->tree_count; first += 2, nodes += 256) {                                       \
+      const martlet_row_tree *pair = plan->trees + first;                                                              \
+      const size_t trees = plan->tree_count - first < 2 ? 1 : 2;                                                       \
+      TYPE *to = scores;                                                                                               \
+      for (size_t row = 0; row < count; row++, to += targets) {                                                        \
+        for (unsigned i = 0; i < registers; i++) codes[i] = _mm512_loadu_si512(rows + row * pitch + 64 * i);           \
+        leaves_of_pair(nodes, codes, registers, jumps, leaves);                                                        \
+        leaves[1] -= 64;                                                                                               \
+        for (size_t tree = 0; tree < trees; tree++) {                                                                  \
+          const TYPE *value = (const TYPE *)plan->values + pair[tree].first_value + leaves[tree];                      \
+          const uint32_t *outputs = plan->outputs + pair[tree].first_output;                                           \
+          for (uint32_t output = 0; output < pair[tree].outputs; output++, value += 64) to[outputs[output]] += *value; \
+        }                                                                                                              \
+      }                                                                                                                \
+    }                                                                                                                  \
+  }                                                                                                                    \
+                                                                                                                       \
+  static TARGET_AVX512_BYTES void NAME(                                                                                \
+      const martlet_row_plan *plan, const uint8_t *rows, size_t pitch, size_t count, TYPE *scores) {                   \
+    const size_t columns = plan->encoder.column_count;                                                                 \
+    if (columns <= 64) return NAME##_of(plan, rows, pitch, count, scores, 1);                                          \
+    if (columns <= 128) return NAME##_of(plan, rows, pitch, count, scores, 2);                                         \
+    NAME##_of(plan, rows, pitch, count, scores, 4);                                                                    \
+  }
+
+DEFINE_PAIRS(pairs_float, float)
+DEFINE_PAIRS(pairs_double, double)
+
 // Where a row leaves a chunk: the number of a leaf, or the complement of a link.
 INLINED TARGET_AVX512_BYTES int32_t exit_of(
     const martlet_row_plan *plan, uint32_t link, const uint8_t *row, const unsigned registers, const bool is_wide) {
@@ -236,10 +321,7 @@ INLINED TARGET_AVX512_BYTES int32_t exit_of(
   }
   __m512i next = _mm512_mask_mov_epi8(
       _mm512_loadu_si512(low_places), _cvtu64_mask64(test), _mm512_loadu_si512(low_places + n));
-  for (int jump = 0; jump < 3; jump++) next = _mm512_permutexvar_epi8(next, next);
-  if (plan->jumps > 3) next = _mm512_permutexvar_epi8(next, next);
-  if (plan->jumps > 4) next = _mm512_permutexvar_epi8(next, next);
-  if (plan->jumps > 5) next = _mm512_permutexvar_epi8(next, next);
+  next = ends_of(next, plan->jumps);
   const uint32_t node = (uint8_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(next)) & 63;
   const uint32_t way = 2 * node + (uint32_t)(test >> node & 1);
   int32_t exit;
@@ -440,6 +522,8 @@ DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm5
 // Never called: the level is that of the platform's base.
 #define row_float(...) ((void)0)
 #define row_double(...) ((void)0)
+#define pairs_float(...) ((void)0)
+#define pairs_double(...) ((void)0)
 #define one_chunk_float(...) ((void)0)
 #define one_chunk_double(...) ((void)0)
 #define chunks_float(...) ((void)0)
@@ -451,7 +535,7 @@ DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm5
 // From how many rows on eight at once are faster than one after the other.
 #define FEWEST_OF_EIGHT 4
 
-#define DEFINE_SCORE(NAME, TYPE, ROW, EIGHT, ONE_CHUNK, CHUNKS, WALK, WALK_WIDE, LOAD_SUMS, STORE_SUMS)                \
+#define DEFINE_SCORE(NAME, TYPE, ROW, EIGHT, PAIRED, ONE_CHUNK, CHUNKS, WALK, WALK_WIDE, LOAD_SUMS, STORE_SUMS)        \
   static void NAME(                                                                                                    \
       const martlet_row_plan *plan, const TYPE *rows, size_t stride, size_t count, TYPE *scores, uint8_t *codes) {     \
     const size_t pitch = row_bytes(plan), together = rows_together(plan, count), targets = plan->target_count;         \
@@ -466,6 +550,8 @@ DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm5
       if (plan->encoder.level < MARTLET_CPU_AVX512_BYTES) {                                                            \
         if (plan->is_wide) WALK_WIDE(plan, codes, pitch, n, to);                                                       \
         else WALK(plan, codes, pitch, n, to);                                                                          \
+      } else if (plan->is_paired) {                                                                                    \
+        PAIRED(plan, codes, pitch, n, to);                                                                             \
       } else if (plan->has_one_chunk) {                                                                                \
         ONE_CHUNK(plan, codes, pitch, n, to);                                                                          \
       } else if (!plan->is_complete) {                                                                                 \
@@ -483,11 +569,11 @@ DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm5
   }
 
 DEFINE_SCORE(
-    score_float, float, row_float, eight_float, one_chunk_float, chunks_float, walk_float, walk_wide_float,
+    score_float, float, row_float, eight_float, pairs_float, one_chunk_float, chunks_float, walk_float, walk_wide_float,
     load_sums_float, store_sums_float)
 DEFINE_SCORE(
-    score_double, double, row_double, eight_double, one_chunk_double, chunks_double, walk_double, walk_wide_double,
-    load_sums_double, store_sums_double)
+    score_double, double, row_double, eight_double, pairs_double, one_chunk_double, chunks_double, walk_double,
+    walk_wide_double, load_sums_double, store_sums_double)
 
 void martlet_score_rows(
     const martlet_row_plan *plan, const void *rows, size_t stride, size_t count, void *scores, void *temporary) {

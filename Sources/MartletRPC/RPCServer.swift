@@ -37,6 +37,10 @@ public final class RPCServer: ReactorHandler, Responder {
   /// May change between rounds; the length of frames holds for later connections.
   public var limits: RPCLimits
   private let arena: MessageArena
+  /// How long what a large message took is kept for the next one.
+  private static let arenaNanoseconds: UInt64 = 1_000_000_000
+  /// When the arena is looked at again.
+  private var arenaLook = MonotonicTime.distantFuture
   private var services: [any Service] = []
   private var router = Router([])
   private var workers: [any RoundWorker] = []
@@ -149,7 +153,17 @@ public final class RPCServer: ReactorHandler, Responder {
     for worker in workers where worker.roundEnded(now: now) { isWorkLeft = true }
     // A large message must not be held until somebody calls again.
     arena.reset()
+    if arena.keepsSpare { lookAtArena(now) }
     return isWorkLeft
+  }
+
+  private func lookAtArena(_ now: MonotonicTime) {
+    let isFirst = arenaLook == .distantFuture
+    guard isFirst || now >= arenaLook else { return }
+    if !isFirst { arena.dropUnneeded() }
+    arenaLook = arena.keepsSpare ? now.advanced(byNanoseconds: Self.arenaNanoseconds) : .distantFuture
+    // Nothing is to be done then but to end a round.
+    reactor.schedule(at: arenaLook, token: 0)
   }
 
   // MARK: Bytes in

@@ -318,6 +318,54 @@ struct CodedPlanTests {
     }
   }
 
+  @Test("trees that grew leaf by leaf, two at a time: chains, single leaves, an odd number, several targets")
+  func pairs() throws {
+    func compareGrown<Value: TreeValue>(_: Value.Type, trees: Int, targets: Int, features: Int) throws {
+      var random = SplitMix(UInt64(trees * 1_000 + targets * 300 + features))
+      let levels = (0..<200).map { _ in Value(Float.random(in: -8...8, using: &random)) }
+      let leaf = TreeEnsembleBuilder<Value>.Source(
+        mode: .leaf, feature: 0, tracksTrue: false, value: 0, whenTrue: 0, whenFalse: 0)
+      var builder = TreeEnsembleBuilder<Value>()
+      for tree in 0..<trees {
+        let root = builder.sources.count
+        builder.roots.append(UInt32(root))
+        builder.sources.append(leaf)
+        var open = [root]
+        // The first has the most nodes that a half takes, and is too deep for a complete tree.
+        let tests = tree == 0 ? 32 : Int.random(in: 0...32, using: &random)
+        for _ in 0..<tests {
+          let isChain = tree == 0 || random.chance(0.5)
+          let split = open.remove(at: isChain ? open.count - 1 : Int.random(in: 0..<open.count, using: &random))
+          let low = UInt32(builder.sources.count)
+          builder.sources[split] = .init(
+            mode: [.lessOrEqual, .less, .greater].randomElement(using: &random)!,
+            feature: Int32.random(in: 0..<Int32(features), using: &random), tracksTrue: random.chance(0.5),
+            value: levels.randomElement(using: &random)!, whenTrue: low, whenFalse: low + 1)
+          builder.sources += [leaf, leaf]
+          open += [Int(low), Int(low) + 1]
+        }
+        for place in open {
+          for target in 0..<targets where targets == 1 || tree % 3 == 0 || target == tree % targets {
+            builder.leaves.append(
+              .init(
+                node: UInt32(place), target: Int32(target),
+                value: random.chance(0.1) ? -0.0 : Value(Float.random(in: -1...1, using: &random))))
+          }
+        }
+      }
+      let near = around(levels)
+      let taken = compare(
+        try builder.build(targets: targets), counts: [1, 2, 9, 70], stride: features,
+        label: "\(trees) trees of \(targets) targets over \(features) features", &random
+      ) { count, random in (0..<(features * count)).map { _ in near.randomElement(using: &random)! } }
+      for level in Self.levels { #expect(taken.contains("rows \(level)")) }
+    }
+    for (trees, targets, features) in [(1, 1, 5), (2, 1, 70), (31, 1, 130), (90, 1, 20), (7, 3, 9), (60, 2, 80)] {
+      try compareGrown(Float.self, trees: trees, targets: targets, features: features)
+      try compareGrown(Double.self, trees: trees, targets: targets, features: features)
+    }
+  }
+
   @Test("gathers are tried for sums of trees of more than 64 leaves, where the processor has them")
   func gathersOfDeepTrees() {
     var random = SplitMix(3)

@@ -1,3 +1,4 @@
+import CProtos
 import Dispatch
 import Glibc
 import MartletCore
@@ -234,6 +235,32 @@ struct RPCServerTests {
       return counts.reduce(0, +)
     }
     #expect(counts.reduce(0, +) == 60)
+  }
+
+  @Test("what a large message took goes although nobody calls again", arguments: PollerKind.allCases)
+  func arenaAtRest(_ poller: PollerKind) throws {
+    let bench = try Bench(poller)
+    defer { bench.stop() }
+    // Used on the reactor's thread only.
+    nonisolated(unsafe) let arena = bench.arena
+    let reactor = bench.reactor
+    let kept = Mutex<[Bool]>([])
+    func look() {
+      let before = kept.withLock { $0.count }
+      _ = reactor.post { kept.withLock { $0.append(arena.keepsSpare) } }
+      for _ in 0..<1_000 where kept.withLock({ $0.count }) == before { usleep(5_000) }
+    }
+    var message = ProtoBuffer()
+    message.data(3, [UInt8](repeating: 1, count: 300_000))
+    let bytes = message.bytes
+    _ = reactor.post { bytes.withUnsafeBytes { _ = arena.unpack($0, ttrpc__request__unpack) } }
+    look()
+    look()
+    #expect(kept.withLock { $0.last } == true)
+    // Not by looking, which makes rounds.
+    usleep(4_000_000)
+    look()
+    #expect(kept.withLock { $0.last } == false)
   }
 
   @Test("calls of a connection that is gone are passed over when they are answered together")

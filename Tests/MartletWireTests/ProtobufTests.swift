@@ -129,6 +129,50 @@ struct ProtobufTests {
     #expect(!arena.exhausted)
   }
 
+  @Test("the arena keeps the memory of a large message for the next one, as long as one comes between two looks")
+  func spare() throws {
+    let arena = MessageArena(capBytes: 32 << 20)
+    func unpack(_ bytes: Int) throws {
+      var message = ProtoBuffer()
+      message.string(1, "svc")
+      message.data(3, (0..<bytes).map { UInt8(truncatingIfNeeded: $0) })
+      arena.reset()
+      let request = try #require(message.bytes.withUnsafeBytes { arena.unpack($0, ttrpc__request__unpack) })
+      let payload = UnsafeBufferPointer(start: request.pointee.payload.data, count: request.pointee.payload.len)
+      #expect(payload.count == bytes && payload.indices.allSatisfy { payload[$0] == UInt8(truncatingIfNeeded: $0) })
+      arena.reset()
+    }
+    try unpack(1_000)
+    #expect(!arena.keepsSpare)
+    for bytes in [300_000, 200_000, 500_000, 1_000, 400_000] {
+      try unpack(bytes)
+      #expect(arena.keepsSpare)
+      arena.dropUnneeded()
+      #expect(arena.keepsSpare == (bytes != 1_000))
+    }
+    arena.dropUnneeded()
+    #expect(!arena.keepsSpare)
+    try unpack(10 << 20)
+    #expect(!arena.keepsSpare)
+  }
+
+  @Test("a chunk that is kept does not let messages beyond the cap in")
+  func spareUnderCap() throws {
+    let arena = MessageArena(capBytes: 200 << 10)
+    func unpack(payloads bytes: [Int]) -> Bool {
+      // protobuf-c allocates each payload, and forgets all but the last.
+      var message = ProtoBuffer()
+      for count in bytes { message.data(3, [UInt8](repeating: 7, count: count)) }
+      arena.reset()
+      return message.bytes.withUnsafeBytes { arena.unpack($0, ttrpc__request__unpack) } != nil
+    }
+    #expect(unpack(payloads: [130 << 10]))
+    #expect(unpack(payloads: [130 << 10]))
+    #expect(!unpack(payloads: [60 << 10, 60 << 10, 60 << 10, 60 << 10]))
+    #expect(arena.exhausted)
+    #expect(unpack(payloads: [130 << 10]))
+  }
+
   @Test("sizes are what the writer writes", arguments: [0, 1, 127, 128, 16_383, 16_384, UInt64.max / 2, .max])
   func sizes(_ value: UInt64) {
     var bytes = [UInt8](repeating: 0, count: 32)

@@ -167,9 +167,15 @@ typedef struct {
 
 /// Trees for few rows.
 ///
-/// Trees are complete ones of depth 6, or else chunks. A complete tree is 64 columns and 64 thresholds, of one byte
-/// each, of nodes 1 to 63 in the order of levels, with the root again as node 0; its leaves are 64. A chunk is n nodes,
-/// at most 64, the first being the root: n columns, n thresholds, and n places each of nodes when low and when high,
+/// Trees are complete ones of depth 6, or else pairs, or else chunks. A complete tree is 64 columns and 64 thresholds, of one byte
+/// each, of nodes 1 to 63 in the order of levels, with the root again as node 0; its leaves are 64.
+///
+/// A pair is two trees of at most 32 nodes each, the root being the first: 64 columns, 64 thresholds, and 64 places each
+/// of nodes when low and when high, where a node that leads to a leaf names itself. Of each 64 the second tree has the
+/// last 32, which are not used when there is no second. The leaf below node n of its tree is the (2 n)th of a table of 64
+/// when low, the one after it when high.
+///
+/// A chunk is n nodes, at most 64, the first being the root: n columns, n thresholds, and n places each of nodes when low and when high,
 /// where a node that leads out of the chunk names itself; then 2 n words: where a node leads out when low and when
 /// high, the number of a leaf or the complement of a link to another chunk. Thresholds are of two bytes where codes
 /// are, all else of one.
@@ -185,16 +191,18 @@ typedef struct {
   const void *values;
   const uint32_t *outputs;
   size_t target_count;
-  /// 2 to this power is at least the longest way between two nodes of a chunk; 3 to 6.
+  /// 2 to this power is at least the longest way between two nodes of a chunk or of a tree of a pair; 3 to 6.
   uint32_t jumps;
   /// Whether all trees are complete.
   bool is_complete;
+  /// Whether they are pairs; a tree's first node is the offset of the pair, and 32 more for the second.
+  bool is_paired;
   /// Whether all trees are chunks that lead to leaves only.
   bool has_one_chunk;
-  /// Whether codes and thresholds are of two bytes; no tree is complete then.
+  /// Whether codes and thresholds are of two bytes; trees are chunks then.
   bool is_wide;
-  /// Whether there is one target, and all trees are complete with one output and lie in order, nodes behind nodes and
-  /// leaves behind leaves.
+  /// Whether there is one target, and all trees are complete or in pairs, with one output, and lie in order, nodes
+  /// behind nodes and leaves behind leaves.
   bool is_regular;
 } martlet_row_plan;
 

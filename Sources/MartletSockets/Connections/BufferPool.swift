@@ -19,7 +19,7 @@ struct BufferPool: ~Copyable {
   private let maxRetainedBytes: Int
 
   /// Keeps at most `maxRetainedBytes` of free buffers; more go back to the allocator.
-  init(maxRetainedBytes: Int = 8 << 20) {
+  init(maxRetainedBytes: Int = 32 << 20) {
     self.maxRetainedBytes = maxRetainedBytes
     free = .allocate(capacity: Self.classes)
     free.initialize(repeating: nil, count: Self.classes)

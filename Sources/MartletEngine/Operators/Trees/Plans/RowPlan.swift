@@ -1,8 +1,8 @@
 import CKernels
 
-/// One row at a time, or eight: all nodes of a tree are decided at once by a permute and a comparison of bytes. For
-/// few rows, and for trees of any size: larger ones are chunks of 64 nodes. Over at most 256 columns of codes of one
-/// byte, or 128 of two.
+/// One row at a time, or eight: all nodes of a tree are decided at once by a permute and a comparison of bytes. For few
+/// rows, and for trees of any size: two of up to 32 nodes go together, larger ones are chunks of 64 nodes. Over at most
+/// 256 columns of codes of one byte, or 128 of two.
 final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
   // `@unchecked Sendable`: as the base class says; the tables are written by `init` only.
   private let tables = KernelTables()
@@ -26,8 +26,8 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
     guard let coded = narrow ?? source.codedWide, coded.values.count < 1 << 30 else { return nil }
     targets = coded.targets
     scored = source.ensemble.scoresEveryTarget ? [] : coded.scored
-    let isComplete = narrow != nil && coded.trees.allSatisfy { $0.depth <= RowLayout.depth }
-    var layout = RowLayout(isWide: narrow == nil, isComplete: isComplete)
+    let form = RowLayout.Form(coded.trees, isWide: narrow == nil)
+    var layout = RowLayout(form, isWide: narrow == nil)
     var values: [Value] = []
     for tree in coded.trees {
       let places = layout.append(tree, coded.nodes(of: tree), firstValue: values.count)
@@ -40,7 +40,7 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
         }
         let table = values.count
         values.append(contentsOf: repeatElement(0, count: 64))
-        for (leaf, place) in places.enumerated() { values[table + place] = coded.values[first + leaf] }
+        for (place, leaf) in places { values[table + place] = coded.values[first + leaf] }
       }
     }
     plan = tables.store([
@@ -49,9 +49,9 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
         tree_count: layout.trees.count, nodes: tables.store(layout.nodes, padding: 256),
         values: tables.store(values),
         outputs: tables.store(coded.outputs), target_count: coded.targets, jumps: UInt32(layout.jumps),
-        is_complete: isComplete,
-        has_one_chunk: !isComplete && coded.trees.allSatisfy { $0.nodes <= RowLayout.nodesOfChunk },
-        is_wide: narrow == nil, is_regular: isComplete && coded.targets == 1 && layout.isRegular)
+        is_complete: form == .complete, is_paired: form == .pairs,
+        has_one_chunk: form == .chunks && coded.trees.allSatisfy { $0.nodes <= RowLayout.nodesOfChunk },
+        is_wide: narrow == nil, is_regular: coded.targets == 1 && layout.isRegular)
     ])
     super.init(source.ensemble, source.aggregate)
   }
@@ -74,45 +74,90 @@ struct RowLayout {
   /// Levels and nodes that are decided at once.
   static let depth = 6
   static let nodesOfChunk = 64
+  /// Nodes of each tree of a pair.
+  static let nodesOfHalf = 32
+
+  /// What all trees are.
+  enum Form {
+    /// Of `depth` levels, complete.
+    case complete
+    case pairs
+    case chunks
+
+    init(_ trees: [CodedTree], isWide: Bool) {
+      self =
+        isWide
+        ? .chunks
+        : trees.allSatisfy { $0.depth <= RowLayout.depth }
+          ? .complete : trees.allSatisfy { $0.nodes <= RowLayout.nodesOfHalf } ? .pairs : .chunks
+    }
+  }
 
   /// Whether thresholds are of two bytes.
   private let isWide: Bool
-  /// Whether all trees are complete ones of `depth` levels, or else chunks.
-  private let isComplete: Bool
+  private let form: Form
   private(set) var trees: [martlet_row_tree] = []
   private(set) var nodes: [UInt8] = []
-  /// Doublings that reach from the first to the last node on the longest way in a chunk.
+  /// Doublings that reach from the first to the last node on the longest way in a chunk or a tree of a pair.
   private(set) var jumps = 3
 
-  /// Whether complete trees of one output lie in order, nodes behind nodes and leaves behind leaves.
+  /// Whether complete trees, or pairs, of one output lie in order, nodes behind nodes and leaves behind leaves.
   var isRegular: Bool {
-    trees.enumerated().allSatisfy { index, tree in
-      tree.outputs == 1 && Int(tree.first_node) == 128 * index && Int(tree.first_value) == 64 * index
+    guard form != .chunks else { return false }
+    return trees.enumerated().allSatisfy { index, tree in
+      tree.outputs == 1 && Int(tree.first_value) == 64 * index
+        && Int(tree.first_node) == (form == .pairs ? 256 * (index / 2) + 32 * (index % 2) : 128 * index)
     }
   }
 
-  init(isWide: Bool, isComplete: Bool) {
+  init(_ form: Form, isWide: Bool) {
+    self.form = form
     self.isWide = isWide
-    self.isComplete = isComplete
   }
 
-  /// Appends a tree whose leaves begin at `firstValue`. Returns the places of leaves in tables of 64, or nil when its
-  /// tables are its leaves in order.
-  mutating func append(_ tree: CodedTree, _ tested: ArraySlice<CodedNode>, firstValue: Int) -> [Int]? {
-    align()
+  /// Appends a tree whose leaves begin at `firstValue`. Returns which leaf is in which place of tables of 64, or nil when
+  /// its tables are its leaves in order.
+  mutating func append(
+    _ tree: CodedTree, _ tested: ArraySlice<CodedNode>, firstValue: Int
+  ) -> [(place: Int, leaf: Int)]? {
+    let isSecond = form == .pairs && trees.count % 2 == 1
+    if !isSecond { align() }
+    let start = isSecond ? nodes.count - 4 * 64 + Self.nodesOfHalf : nodes.count
     trees.append(
       .init(
-        first_node: UInt32(isComplete ? nodes.count : nodes.count / 2), first_value: UInt32(firstValue),
-        leaves: UInt32(isComplete ? 64 : tree.leaves), first_output: UInt32(tree.firstOutput),
+        first_node: UInt32(form == .chunks ? start / 2 : start), first_value: UInt32(firstValue),
+        leaves: UInt32(form == .chunks ? tree.leaves : 64), first_output: UInt32(tree.firstOutput),
         outputs: UInt32(tree.outputs)))
-    guard isComplete else {
+    switch form {
+    case .complete:
+      let complete = LevelOrder(tested, leaves: tree.leaves, depth: Self.depth)
+      for node in complete.nodes { nodes.append(UInt8(node.column)) }
+      for node in complete.nodes { nodes.append(UInt8(node.threshold)) }
+      return complete.leafPlaces.enumerated().map { ($1, $0) }
+    case .pairs:
+      if !isSecond { nodes.append(contentsOf: repeatElement(0, count: 4 * 64)) }
+      return appendHalf(tested.isEmpty ? [.passing(to: ~0)] : Array(tested), at: start)
+    case .chunks:
       appendChunks(tested.isEmpty ? [.passing(to: ~0)] : Array(tested))
       return nil
     }
-    let complete = LevelOrder(tested, leaves: tree.leaves, depth: Self.depth)
-    for node in complete.nodes { nodes.append(UInt8(node.column)) }
-    for node in complete.nodes { nodes.append(UInt8(node.threshold)) }
-    return complete.leafPlaces
+  }
+
+  /// Writes a tree into its half of a pair; its nodes are named by their places in the pair.
+  private mutating func appendHalf(_ tree: [CodedNode], at start: Int) -> [(place: Int, leaf: Int)] {
+    let root = start & Self.nodesOfHalf
+    var leaves: [(Int, Int)] = []
+    for member in chunk(tree, 0) {
+      let place = Int(member)
+      nodes[start + place] = UInt8(tree[place].column)
+      nodes[start + 64 + place] = UInt8(tree[place].threshold)
+      for side in 0..<2 {
+        let child = side == 0 ? tree[place].low : tree[place].high
+        nodes[start + 128 + 64 * side + place] = UInt8(root + (child >= 0 ? Int(child) : place))
+        if child < 0 { leaves.append((2 * place + side, Int(~child))) }
+      }
+    }
+    return leaves
   }
 
   /// The next chunk or tree begins at a multiple of 64 bytes.
