@@ -4,8 +4,8 @@
 // Then each node points to the child that it chose, and a permute of the pointers by themselves doubles how far each
 // of them reaches: three of them go from the root of any tree of up to nine levels to its last node on the way. There
 // is no branch to mispredict and no chain of loads; trees overlap as far as the processor looks ahead. Trees of at most
-// 32 nodes, as boosting leaf by leaf makes them, are decided two at a time. Larger trees are chunks of 64 nodes that lead
-// to each other.
+// 32 nodes, as boosting leaf by leaf makes them, are decided two at a time. Larger trees are chunks of 64 nodes that
+// lead to each other.
 
 #include "leaves.h"
 
@@ -207,7 +207,7 @@ DEFINE_REGULAR_ROW(regular_row_double, double)
     const TYPE *values = plan->values;                                                                                 \
     const martlet_row_tree *tree = plan->trees, *end = tree + plan->tree_count;                                        \
     if (plan->is_regular) {                                                                                            \
-      scores[0] = regular_##NAME(plan, codes, registers, scores[0]);                                                   \
+      scores[plan->target] = regular_##NAME(plan, codes, registers, scores[plan->target]);                             \
       return;                                                                                                          \
     }                                                                                                                  \
     for (; tree < end; tree++) {                                                                                       \
@@ -263,7 +263,7 @@ INLINED TARGET_AVX512_BYTES void leaves_of_pair(
     __m512i codes[4];                                                                                                  \
     if (count == 1 && plan->is_regular) {                                                                              \
       const TYPE *values = plan->values;                                                                               \
-      TYPE sum = scores[0];                                                                                            \
+      TYPE sum = scores[plan->target];                                                                                 \
       for (unsigned i = 0; i < registers; i++) codes[i] = _mm512_loadu_si512(rows + 64 * i);                           \
       for (size_t left = plan->tree_count; left > 0; nodes += 256, values += 128) {                                    \
         leaves_of_pair(nodes, codes, registers, jumps, leaves);                                                        \
@@ -272,7 +272,7 @@ INLINED TARGET_AVX512_BYTES void leaves_of_pair(
         sum += values[leaves[1]];                                                                                      \
         left -= 2;                                                                                                     \
       }                                                                                                                \
-      scores[0] = sum;                                                                                                 \
+      scores[plan->target] = sum;                                                                                      \
       return;                                                                                                          \
     }                                                                                                                  \
     for (size_t first = 0; first < plan->tree_count; first += 2, nodes += 256) {                                       \
@@ -282,6 +282,12 @@ INLINED TARGET_AVX512_BYTES void leaves_of_pair(
       for (size_t row = 0; row < count; row++, to += targets) {                                                        \
         for (unsigned i = 0; i < registers; i++) codes[i] = _mm512_loadu_si512(rows + row * pitch + 64 * i);           \
         leaves_of_pair(nodes, codes, registers, jumps, leaves);                                                        \
+        if (plan->is_regular) {                                                                                        \
+          const TYPE *values = (const TYPE *)plan->values + 64 * first;                                                \
+          to[plan->target] += values[leaves[0]];                                                                       \
+          if (trees == 2) to[plan->target] += values[leaves[1]];                                                       \
+          continue;                                                                                                    \
+        }                                                                                                              \
         leaves[1] -= 64;                                                                                               \
         for (size_t tree = 0; tree < trees; tree++) {                                                                  \
           const TYPE *value = (const TYPE *)plan->values + pair[tree].first_value + leaves[tree];                      \
@@ -336,11 +342,11 @@ INLINED TARGET_AVX512_BYTES int32_t exit_of(
       const unsigned registers, const bool is_wide) {                                                                  \
     const TYPE *values = plan->values;                                                                                 \
     const martlet_row_tree *tree = plan->trees, *end = tree + plan->tree_count;                                        \
-    if (rows == 1 && plan->target_count == 1) {                                                                        \
-      TYPE sum = scores[0];                                                                                            \
+    if (rows == 1 && plan->has_one_target) {                                                                           \
+      TYPE sum = scores[plan->target];                                                                                 \
       for (; tree < end; tree++)                                                                                       \
         sum += values[tree->first_value + (uint32_t)exit_of(plan, tree->first_node, codes, registers, is_wide)];       \
-      scores[0] = sum;                                                                                                 \
+      scores[plan->target] = sum;                                                                                      \
       return;                                                                                                          \
     }                                                                                                                  \
     for (; tree < end; tree++) {                                                                                       \
@@ -426,8 +432,8 @@ static TARGET_AVX512_BYTES void find_leaves_by_columns(
       for (size_t tree = 0; tree < count; tree++) {                                                                    \
         const uint32_t *outputs = plan->outputs + trees[tree].first_output;                                            \
         const TYPE *values = (const TYPE *)plan->values + trees[tree].first_value;                                     \
-        if (targets == 1) {                                                                                            \
-          for (size_t row = 0; row < rows; row++) scores[row] += values[*leaf++];                                      \
+        if (plan->has_one_target) {                                                                                    \
+          for (size_t row = 0; row < rows; row++) scores[row * targets + plan->target] += values[*leaf++];             \
           continue;                                                                                                    \
         }                                                                                                              \
         for (size_t row = 0; row < rows; row++, leaf++)                                                                \
@@ -466,7 +472,7 @@ INLINED TARGET_AVX512 __m512d values_double(const double *table, __m512i leaf) {
       const martlet_row_plan *plan, const uint8_t *rows, size_t pitch, TYPE *sums, const unsigned registers) {         \
     uint64_t decisions[GROUP][8] __attribute__((aligned(64)));                                                         \
     const __m512i one = _mm512_set1_epi64(1);                                                                          \
-    VECTOR sum = LOAD(sums);                                                                                           \
+    VECTOR sum = LOAD(sums + 8 * (size_t)plan->target);                                                                \
     for (size_t first = 0; first < plan->tree_count; first += GROUP) {                                                 \
       const martlet_row_tree *trees = plan->trees + first;                                                             \
       const size_t count = plan->tree_count - first < GROUP ? plan->tree_count - first : GROUP;                        \
@@ -495,7 +501,7 @@ INLINED TARGET_AVX512 __m512d values_double(const double *table, __m512i leaf) {
         }                                                                                                              \
         /* Leaf 0 is 64, which a permute does not see. */                                                              \
         const TYPE *table = (const TYPE *)plan->values + trees[tree].first_value;                                      \
-        if (plan->target_count == 1) {                                                                                 \
+        if (plan->has_one_target) {                                                                                    \
           sum = ADD(sum, VALUES(table, node));                                                                         \
           continue;                                                                                                    \
         }                                                                                                              \
@@ -506,7 +512,7 @@ INLINED TARGET_AVX512 __m512d values_double(const double *table, __m512i leaf) {
         }                                                                                                              \
       }                                                                                                                \
     }                                                                                                                  \
-    if (plan->target_count == 1) STORE(sums, sum);                                                                     \
+    if (plan->has_one_target) STORE(sums + 8 * (size_t)plan->target, sum);                                             \
   }                                                                                                                    \
                                                                                                                        \
   static TARGET_AVX512_BYTES void NAME(                                                                                \

@@ -318,10 +318,12 @@ struct CodedPlanTests {
     }
   }
 
-  @Test("trees that grew leaf by leaf, two at a time: chains, single leaves, an odd number, several targets")
-  func pairs() throws {
-    func compareGrown<Value: TreeValue>(_: Value.Type, trees: Int, targets: Int, features: Int) throws {
-      var random = SplitMix(UInt64(trees * 1_000 + targets * 300 + features))
+  @Test("trees that grew leaf by leaf: chains, single leaves, an odd number, several targets or one of several")
+  func leafwise() throws {
+    func compareGrown<Value: TreeValue>(
+      _: Value.Type, trees: Int, targets: Int, features: Int, most: Int = 32, isDeep: Bool = true, only: Int? = nil
+    ) throws {
+      var random = SplitMix(UInt64(trees * 1_000 + targets * 300 + features + most))
       let levels = (0..<200).map { _ in Value(Float.random(in: -8...8, using: &random)) }
       let leaf = TreeEnsembleBuilder<Value>.Source(
         mode: .leaf, feature: 0, tracksTrue: false, value: 0, whenTrue: 0, whenFalse: 0)
@@ -331,10 +333,10 @@ struct CodedPlanTests {
         builder.roots.append(UInt32(root))
         builder.sources.append(leaf)
         var open = [root]
-        // The first has the most nodes that a half takes, and is too deep for a complete tree.
-        let tests = tree == 0 ? 32 : Int.random(in: 0...32, using: &random)
+        // The first has the most nodes, and is too deep for a complete tree, as all are that have more than 32.
+        let tests = tree == 0 && isDeep ? most : Int.random(in: 0...most, using: &random)
         for _ in 0..<tests {
-          let isChain = tree == 0 || random.chance(0.5)
+          let isChain = isDeep && (tree == 0 || random.chance(0.5))
           let split = open.remove(at: isChain ? open.count - 1 : Int.random(in: 0..<open.count, using: &random))
           let low = UInt32(builder.sources.count)
           builder.sources[split] = .init(
@@ -345,7 +347,7 @@ struct CodedPlanTests {
           open += [Int(low), Int(low) + 1]
         }
         for place in open {
-          for target in 0..<targets where targets == 1 || tree % 3 == 0 || target == tree % targets {
+          for target in 0..<targets where only.map({ $0 == target }) ?? (tree % 3 == 0 || target == tree % targets) {
             builder.leaves.append(
               .init(
                 node: UInt32(place), target: Int32(target),
@@ -363,6 +365,13 @@ struct CodedPlanTests {
     for (trees, targets, features) in [(1, 1, 5), (2, 1, 70), (31, 1, 130), (90, 1, 20), (7, 3, 9), (60, 2, 80)] {
       try compareGrown(Float.self, trees: trees, targets: targets, features: features)
       try compareGrown(Double.self, trees: trees, targets: targets, features: features)
+    }
+    // Complete trees, pairs, one chunk and several.
+    for (most, isDeep) in [(5, false), (32, true), (60, true), (150, true)] {
+      for only in 0..<2 {
+        try compareGrown(Float.self, trees: 37, targets: 2, features: 9, most: most, isDeep: isDeep, only: only)
+        try compareGrown(Double.self, trees: 37, targets: 2, features: 9, most: most, isDeep: isDeep, only: only)
+      }
     }
   }
 

@@ -201,8 +201,11 @@ typedef struct {
   bool has_one_chunk;
   /// Whether codes and thresholds are of two bytes; trees are chunks then.
   bool is_wide;
-  /// Whether there is one target, and all trees are complete or in pairs, with one output, and lie in order, nodes
-  /// behind nodes and leaves behind leaves.
+  /// Whether all trees have one output, which is the same for all; its target then. A binary classifier in ONNX has two
+  /// targets, of which its trees know one.
+  bool has_one_target;
+  uint32_t target;
+  /// Whether they have one target, are complete or in pairs, and lie in order, nodes behind nodes and leaves behind leaves.
   bool is_regular;
 } martlet_row_plan;
 

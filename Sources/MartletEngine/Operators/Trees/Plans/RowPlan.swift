@@ -43,6 +43,8 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
         for (place, leaf) in places { values[table + place] = coded.values[first + leaf] }
       }
     }
+    let writes = Set(coded.trees.map { $0.outputs == 1 ? Int(coded.outputs[$0.firstOutput]) : -1 })
+    let target = writes.count == 1 ? writes.first.flatMap { $0 < 0 ? nil : $0 } : nil
     plan = tables.store([
       martlet_row_plan(
         encoder: coded.encoder(tables, level: level), trees: tables.store(layout.trees),
@@ -51,7 +53,8 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
         outputs: tables.store(coded.outputs), target_count: coded.targets, jumps: UInt32(layout.jumps),
         is_complete: form == .complete, is_paired: form == .pairs,
         has_one_chunk: form == .chunks && coded.trees.allSatisfy { $0.nodes <= RowLayout.nodesOfChunk },
-        is_wide: narrow == nil, is_regular: coded.targets == 1 && layout.isRegular)
+        is_wide: narrow == nil, has_one_target: target != nil, target: UInt32(target ?? 0),
+        is_regular: target != nil && layout.isRegular)
     ])
     super.init(source.ensemble, source.aggregate)
   }
@@ -101,11 +104,11 @@ struct RowLayout {
   /// Doublings that reach from the first to the last node on the longest way in a chunk or a tree of a pair.
   private(set) var jumps = 3
 
-  /// Whether complete trees, or pairs, of one output lie in order, nodes behind nodes and leaves behind leaves.
+  /// Whether complete trees, or pairs, lie in order, nodes behind nodes and leaves behind leaves.
   var isRegular: Bool {
     guard form != .chunks else { return false }
     return trees.enumerated().allSatisfy { index, tree in
-      tree.outputs == 1 && Int(tree.first_value) == 64 * index
+      Int(tree.first_value) == 64 * index
         && Int(tree.first_node) == (form == .pairs ? 256 * (index / 2) + 32 * (index % 2) : 128 * index)
     }
   }
