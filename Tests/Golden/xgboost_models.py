@@ -472,7 +472,11 @@ def main() -> int:
                 for one in itertools.islice(answers(case, bent), total - written):
                     file.write(one)
                     written += 1
-            except Exception:
+            except Exception as error:
+                # A check of its weighted quantile sketch, on gradients that survival:cox lets grow without bound.
+                if isinstance(error, xgb.core.XGBoostError) and "too many large chunk" in str(error):
+                    print("the library does not train this:", case.name, file=sys.stderr)
+                    continue
                 print("failed:", case.name, file=sys.stderr)
                 raise
     print(f"{total} models of XGBoost {xgb.__version__}:")
