@@ -36,7 +36,7 @@ void martlet_trim_memory(void) { malloc_trim(0); }
 void martlet_bound_free_memory(int arenas) {
   // Blocks from here on have pages of their own, which go when they are freed, so that small objects which stay lie close
   // together. Those that calls take again and again are kept by their owners.
-  mallopt(M_MMAP_THRESHOLD, 256 << 10);
+  mallopt(M_MMAP_THRESHOLD, 64 << 10);
   mallopt(M_TRIM_THRESHOLD, 256 << 10);
   mallopt(M_ARENA_MAX, arenas);
 }

@@ -40,7 +40,7 @@ public final class Lane {
   private let easyQueuedRows: Int
   var isActive = false
 
-  private static let keptBatches = 4
+  private static let keptBatches = 8
   private static let keptTileBytes = 4 << 20
   private static let firstCapacity = 64
   static let smallTileBytes = 64 << 10
