@@ -167,18 +167,18 @@ typedef struct {
 
 /// Trees for few rows.
 ///
-/// Trees are complete ones of depth 6, or else pairs, or else chunks. A complete tree is 64 columns and 64 thresholds, of one byte
-/// each, of nodes 1 to 63 in the order of levels, with the root again as node 0; its leaves are 64.
+/// Trees are complete ones of depth 6, or else pairs, or else chunks. A complete tree is 64 columns and 64 thresholds, of
+/// one byte each, of nodes 1 to 63 in the order of levels, with the root again as node 0; its leaves are 64.
 ///
 /// A pair is two trees of at most 32 nodes each, the root being the first: 64 columns, 64 thresholds, and 64 places each
 /// of nodes when low and when high, where a node that leads to a leaf names itself. Of each 64 the second tree has the
 /// last 32, which are not used when there is no second. The leaf below node n of its tree is the (2 n)th of a table of 64
 /// when low, the one after it when high.
 ///
-/// A chunk is n nodes, at most 64, the first being the root: n columns, n thresholds, and n places each of nodes when low and when high,
-/// where a node that leads out of the chunk names itself; then 2 n words: where a node leads out when low and when
-/// high, the number of a leaf or the complement of a link to another chunk. Thresholds are of two bytes where codes
-/// are, all else of one.
+/// A chunk is n nodes, at most 64, the first being the root: n columns, n thresholds, and n places each of nodes when low
+/// and when high, where a node that leads out of the chunk names itself; then 2 n words: where a node leads out when low
+/// and when high, the number of a leaf or the complement of a link to another chunk. Thresholds are of two bytes where
+/// codes are, all else of one.
 ///
 /// A link is twice the offset in words. In a large chunk there is room for 64 of each kind of byte and it is aligned
 /// to 64; a small one, whose link is odd, begins with a word that is n.

@@ -21,7 +21,7 @@ int martlet_affinity_count(void);
 void martlet_trim_memory(void);
 
 // Bounds how many arenas malloc makes, the main one included, and the free end of each, which it otherwise lets grow to
-// twice what was once freed, 64 MiB at most.
+// twice what was once freed, 64 MiB at most; and lets large blocks go to the system as soon as they are freed.
 void martlet_bound_free_memory(int arenas);
 
 // Names the calling thread in /proc and debuggers; the kernel keeps 15 bytes.

@@ -7,9 +7,10 @@ import Dispatch
 /// one after the other. It costs a call to the kernel for each free piece; steady calls allocate nothing, so that they
 /// neither wait for it nor miss what it gave back.
 ///
-/// Nor is there an arena for each thread that ever was, up to eight a core, as malloc would have it: Dispatch's workers come
-/// and go, and the end of an arena is free memory that malloc gives back from a megabyte on only. Each thread that scores
-/// has its own, the loader has one, and the others share: an arena that two use makes one wait for the other.
+/// Nor is there an arena for each thread that ever was, up to eight a core, as malloc would have it: Dispatch's workers
+/// come and go, and the end of an arena is free memory that malloc gives back from 256 KiB on only. There are enough for
+/// each thread that scores and the loader, so that they need not wait for each other; threads that come when all are
+/// taken share.
 public final class MemoryTrimmer {
   private let timer: any DispatchSourceTimer
 
