@@ -42,27 +42,43 @@ final class TreeMeter<Value: TreeValue> {
     scored.initialize(repeating: isScored, count: most * targets)
     values.initialize(repeating: 0, count: most * targets)
     var left = limit
+    func spend(_ measure: () -> Double) -> Double {
+      let began = planning.clock()
+      defer { left -= min(left, planning.spend(since: began)) }
+      return measure()
+    }
+    func score(_ size: Int) {
+      samples.rows.withUnsafeBufferPointer { rows in
+        if next + size > samples.count { next = 0 }
+        let first = rows.baseAddress! + next * samples.stride
+        next += size
+        plan.add(
+          first, stride: samples.stride, count: size, to: TreeScores(values: values, isScored: scored),
+          temporary: temporary)
+      }
+    }
+    // All sizes once before any is measured well, so that the small ones do not use up the time of the largest, about
+    // which least is known without: that a block of rows costs the same each time is not so where tables are read anew.
     var times = [Double?](repeating: nil, count: sizes.count)
     for (index, size) in sizes.enumerated() where size <= most {
       if index > 0 {
         guard let before = times[index - 1] else { break }
         let growth = Self.growth(from: sizes[index - 1], to: size, block: type(of: plan).block)
-        // Twice: once to warm up.
-        if 2 * before * growth > Double(left) { break }
+        if before * growth > Double(left) { break }
       }
-      let began = planning.clock()
-      times[index] = samples.rows.withUnsafeBufferPointer { rows in
-        time(limit: left / UInt64(sizes.count - index), batches: max(1, 32 / size)) {
-          if next + size > samples.count { next = 0 }
-          let first = rows.baseAddress! + next * samples.stride
-          next += size
-          plan.add(
-            first, stride: samples.stride, count: size, to: TreeScores(values: values, isScored: scored),
-            temporary: temporary)
-        }
+      times[index] = spend {
+        let began = planning.clock()
+        score(size)
+        return Double(max(1, planning.clock() - began))
       }
-      let spent = planning.spend(since: began)
-      left -= min(left, spent)
+    }
+    var remaining = times.count { $0 != nil }
+    for (index, size) in sizes.enumerated() {
+      guard let once = times[index] else { break }
+      let limit = left / UInt64(remaining)
+      remaining -= 1
+      guard 2 * once <= Double(limit) else { continue }
+      times[index] = min(once, spend { time(limit: limit, batches: max(1, 32 / size)) { score(size) } })
     }
     return times
   }
