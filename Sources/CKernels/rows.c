@@ -7,7 +7,7 @@
 // 32 nodes, as boosting leaf by leaf makes them, are decided two at a time. Larger trees are chunks of 64 nodes that
 // lead to each other.
 
-#include "leaves.h"
+#include "rows.h"
 
 // Rows that go through a tree of chunks before the next tree, so that its nodes are in the cache.
 #define ROWS_TOGETHER 64
@@ -536,12 +536,21 @@ DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm5
 #define chunks_double(...) ((void)0)
 #define eight_float(...) ((void)0)
 #define eight_double(...) ((void)0)
+#define martlet_rows_avx2_float(...) ((void)0)
+#define martlet_rows_avx2_double(...) ((void)0)
 #endif
+
+// Whether trees go by shuffles of sixteen bytes: the processor has none of 64, and there are not too many columns.
+static bool has_halves(const martlet_row_plan *plan) {
+  return plan->encoder.level >= MARTLET_CPU_AVX2 && plan->encoder.level < MARTLET_CPU_AVX512_BYTES
+         && (plan->is_complete || plan->is_paired) && plan->encoder.column_count <= AVX2_ROW_COLUMNS;
+}
 
 // From how many rows on eight at once are faster than one after the other.
 #define FEWEST_OF_EIGHT 4
 
-#define DEFINE_SCORE(NAME, TYPE, ROW, EIGHT, PAIRED, ONE_CHUNK, CHUNKS, WALK, WALK_WIDE, LOAD_SUMS, STORE_SUMS)        \
+#define DEFINE_SCORE(                                                                                                  \
+    NAME, TYPE, ROW, EIGHT, PAIRED, ONE_CHUNK, CHUNKS, HALVES, WALK, WALK_WIDE, LOAD_SUMS, STORE_SUMS)                 \
   static void NAME(                                                                                                    \
       const martlet_row_plan *plan, const TYPE *rows, size_t stride, size_t count, TYPE *scores, uint8_t *codes) {     \
     const size_t pitch = row_bytes(plan), together = rows_together(plan, count), targets = plan->target_count;         \
@@ -553,7 +562,9 @@ DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm5
             &plan->encoder, rows + first * stride, stride, n, (uint16_t *)(void *)codes, pitch);                       \
       else                                                                                                             \
         martlet_encode_rows(&plan->encoder, rows + first * stride, stride, n, codes, pitch);                           \
-      if (plan->encoder.level < MARTLET_CPU_AVX512_BYTES) {                                                            \
+      if (has_halves(plan)) {                                                                                          \
+        HALVES(plan, codes, pitch, n, to);                                                                             \
+      } else if (plan->encoder.level < MARTLET_CPU_AVX512_BYTES) {                                                     \
         if (plan->is_wide) WALK_WIDE(plan, codes, pitch, n, to);                                                       \
         else WALK(plan, codes, pitch, n, to);                                                                          \
       } else if (plan->is_paired) {                                                                                    \
@@ -575,11 +586,11 @@ DEFINE_EIGHT(eight_double, double, __m512d, values_double, _mm512_loadu_pd, _mm5
   }
 
 DEFINE_SCORE(
-    score_float, float, row_float, eight_float, pairs_float, one_chunk_float, chunks_float, walk_float, walk_wide_float,
-    load_sums_float, store_sums_float)
+    score_float, float, row_float, eight_float, pairs_float, one_chunk_float, chunks_float, martlet_rows_avx2_float,
+    walk_float, walk_wide_float, load_sums_float, store_sums_float)
 DEFINE_SCORE(
-    score_double, double, row_double, eight_double, pairs_double, one_chunk_double, chunks_double, walk_double,
-    walk_wide_double, load_sums_double, store_sums_double)
+    score_double, double, row_double, eight_double, pairs_double, one_chunk_double, chunks_double,
+    martlet_rows_avx2_double, walk_double, walk_wide_double, load_sums_double, store_sums_double)
 
 void martlet_score_rows(
     const martlet_row_plan *plan, const void *rows, size_t stride, size_t count, void *scores, void *temporary) {

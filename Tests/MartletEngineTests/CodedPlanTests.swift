@@ -366,6 +366,12 @@ struct CodedPlanTests {
       try compareGrown(Float.self, trees: trees, targets: targets, features: features)
       try compareGrown(Double.self, trees: trees, targets: targets, features: features)
     }
+    // Complete trees, and pairs, whose codes lie in one, two and four registers of sixteen bytes, and in more.
+    for (features, isDeep) in [14, 30, 60, 90].flatMap({ [($0, false), ($0, true)] }) {
+      let most = isDeep ? 32 : 6
+      try compareGrown(Float.self, trees: 70, targets: 1, features: features, most: most, isDeep: isDeep)
+      try compareGrown(Double.self, trees: 33, targets: 3, features: features, most: most, isDeep: isDeep)
+    }
     // Complete trees, pairs, one chunk and several.
     for (most, isDeep) in [(5, false), (32, true), (60, true), (150, true)] {
       for only in 0..<2 {

@@ -193,6 +193,8 @@ typedef struct {
   size_t target_count;
   /// 2 to this power is at least the longest way between two nodes of a chunk or of a tree of a pair; 3 to 6.
   uint32_t jumps;
+  /// The longest way itself.
+  uint32_t longest_way;
   /// Whether all trees are complete.
   bool is_complete;
   /// Whether they are pairs; a tree's first node is the offset of the pair, and 32 more for the second.

@@ -51,6 +51,7 @@ final class RowPlan<Value: TreeValue>: TreePlan<Value>, @unchecked Sendable {
         tree_count: layout.trees.count, nodes: tables.store(layout.nodes, padding: 256),
         values: tables.store(values),
         outputs: tables.store(coded.outputs), target_count: coded.targets, jumps: UInt32(layout.jumps),
+        longest_way: UInt32(layout.longestWay),
         is_complete: form == .complete, is_paired: form == .pairs,
         has_one_chunk: form == .chunks && coded.trees.allSatisfy { $0.nodes <= RowLayout.nodesOfChunk },
         is_wide: narrow == nil, has_one_target: target != nil, target: UInt32(target ?? 0),
@@ -101,8 +102,10 @@ struct RowLayout {
   private let form: Form
   private(set) var trees: [martlet_row_tree] = []
   private(set) var nodes: [UInt8] = []
-  /// Doublings that reach from the first to the last node on the longest way in a chunk or a tree of a pair.
-  private(set) var jumps = 3
+  /// Steps from the first to the last node on the longest way in a chunk or a tree of a pair.
+  private(set) var longestWay = 0
+  /// Doublings that reach as far.
+  var jumps: Int { max(3, Int.bitWidth - max(0, longestWay - 1).leadingZeroBitCount) }
 
   /// Whether complete trees, or pairs, lie in order, nodes behind nodes and leaves behind leaves.
   var isRegular: Bool {
@@ -196,7 +199,7 @@ struct RowLayout {
       }
       index += 1
     }
-    while 1 << jumps < levels.last ?? 0 { jumps += 1 }
+    longestWay = max(longestWay, levels.last ?? 0)
     return members
   }
 
