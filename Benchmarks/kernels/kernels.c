@@ -125,10 +125,9 @@ static void make_encoder(void) {
   uint8_t *short_rows = aligned(128);
   for (int f = 0; f < FEATURES; f++) short_rows[f] = (uint8_t)f;
   encoder = (martlet_encoder){
-      features, codes, levels, NULL, FEATURES, FEATURES, false, martlet_cpu_level(), short_rows};
+      features, codes, levels, NULL, FEATURES, FEATURES, false, martlet_cpu_level(), short_rows, NULL};
 }
 
-static void write_word(uint8_t *to, int32_t word) { memcpy(to, &word, sizeof word); }
 
 // A complete tree of depth 6 level by level.
 static void place_levels(const tree *of, int place, int level_order, uint8_t *nodes) {
@@ -139,18 +138,18 @@ static void place_levels(const tree *of, int place, int level_order, uint8_t *no
   place_levels(of, of->nodes[place].high, 2 * level_order + 1, nodes);
 }
 
-// A large chunk of all nodes of a tree; the place of a node is the same in both.
-static size_t place_chunk(const tree *of, uint8_t *chunk) {
+// A tree of a pair, and its leaves by the nodes that lead to them; the place of a node is the same in both.
+static void place_half(const tree *of, int first, uint8_t *pair, float *leaves) {
   for (int i = 0; i < of->count; i++) {
     const node *at = of->nodes + i;
-    chunk[i] = at->column;
-    chunk[64 + i] = at->threshold;
-    chunk[128 + i] = (uint8_t)(at->low < 0 ? i : at->low);
-    chunk[192 + i] = (uint8_t)(at->high < 0 ? i : at->high);
-    if (at->low < 0) write_word(chunk + 256 + 8 * i, ~at->low);
-    if (at->high < 0) write_word(chunk + 260 + 8 * i, ~at->high);
+    uint8_t *to = pair + first + i;
+    to[0] = at->column;
+    to[64] = at->threshold;
+    to[128] = (uint8_t)(first + (at->low < 0 ? i : at->low));
+    to[192] = (uint8_t)(first + (at->high < 0 ? i : at->high));
+    if (at->low < 0) leaves[2 * i] = of->leaves[~at->low];
+    if (at->high < 0) leaves[2 * i + 1] = of->leaves[~at->high];
   }
-  return (size_t)(256 + 8 * of->count + 63) & ~(size_t)63;
 }
 
 // How many levels of nodes are below a node, itself included.
@@ -176,7 +175,7 @@ static void make_plans(int is_complete) {
   uint16_t *plane_tests = aligned(TREES * MOST_NODES * 2);
   float *values = aligned(TREES * 64 * sizeof *values), *row_values = aligned(TREES * 64 * sizeof *values);
   uint8_t *value_bytes = aligned(TREES * 256);
-  size_t node_bytes = 0, depth = 0;
+  size_t depth = 0;
   for (uint32_t index = 0; index < TREES; index++) {
     tree *of = trees + index;
     int next_leaf = 0;
@@ -185,7 +184,6 @@ static void make_plans(int is_complete) {
     if ((size_t)of->depth > depth) depth = (size_t)of->depth;
     for (uint32_t leaf = 0; leaf < 64; leaf++) of->leaves[leaf] = fraction() - 0.5f;
     memcpy(values + (index << bits), of->leaves, sizeof(float) << bits);
-    memcpy(row_values + leaves_of_tree * index, of->leaves, sizeof(float) * leaves_of_tree);
     const uint32_t first = (uint32_t)placed, count = (uint32_t)of->count;
     const martlet_leaves leaves = {index << bits, index, 1, bits};
     if (is_complete) {
@@ -193,9 +191,12 @@ static void make_plans(int is_complete) {
       memcpy(plane_tests + first, tests + first, count * 2);
       select_trees[index] = (martlet_select_tree){leaves, 6, count, first, 0};
       plane_trees[0][index] = (martlet_plane_tree){leaves, 6, count, first, 0, 6};
-      place_levels(of, 0, 1, nodes + node_bytes);
-      nodes[node_bytes] = nodes[node_bytes + 1];
-      nodes[node_bytes + 64] = nodes[node_bytes + 65];
+      uint8_t *to = nodes + 128 * index;
+      place_levels(of, 0, 1, to);
+      to[0] = to[1];
+      to[64] = to[65];
+      memcpy(row_values + 64 * index, of->leaves, sizeof of->leaves);
+      row_trees[index] = (martlet_row_tree){128 * index, 64 * index, 64, index, 1};
     } else {
       // The lowest first, so that a node seldom waits for the one right before it.
       int index_of[MOST_NODES], next = 0;
@@ -215,6 +216,8 @@ static void make_plans(int is_complete) {
         places[2 * (first + i)] = (uint16_t)(at->low < 0 ? 256 + ~at->low : at->low);
         places[2 * (first + i) + 1] = (uint16_t)(at->high < 0 ? 256 + ~at->high : at->high);
       }
+      place_half(of, 32 * (index % 2), nodes + 256 * (index / 2), row_values + 64 * index);
+      row_trees[index] = (martlet_row_tree){256 * (index / 2) + 32 * (index % 2), 64 * index, 64, index, 1};
       select_trees[index] = (martlet_select_tree){leaves, 0, count, first, 2 * first};
       plane_trees[0][index] = (martlet_plane_tree){leaves, 0, count, first, 2 * first, 5};
     }
@@ -224,10 +227,6 @@ static void make_plans(int is_complete) {
     for (int leaf = 0; leaf < 64; leaf++)
       for (int byte = 0; byte < 4; byte++)
         value_bytes[256 * index + (uint32_t)(64 * byte + leaf)] = ((const uint8_t *)(of->leaves + leaf))[byte];
-    const uint32_t first_node = (uint32_t)(is_complete ? node_bytes : node_bytes / 2);
-    row_trees[index] = (martlet_row_tree){
-        first_node, leaves_of_tree * index, leaves_of_tree, index, 1};
-    node_bytes += is_complete ? 128 : place_chunk(of, nodes + node_bytes);
   }
   martlet_tested_column *tested = aligned(FEATURES * sizeof *tested);
   uint32_t *tested_thresholds = aligned(FEATURES * CUTS * 4);
@@ -245,7 +244,9 @@ static void make_plans(int is_complete) {
       encoder, tested, FEATURES, tested_thresholds, FEATURES * CUTS, plane_trees[0], TREES, plane_tests, places,
       values, outputs, 1, true};
   row_plan = (martlet_row_plan){
-      encoder, row_trees, TREES, nodes, row_values, outputs, 1, jumps, is_complete, !is_complete, false, is_complete};
+      .encoder = encoder, .trees = row_trees, .tree_count = TREES, .nodes = nodes, .values = row_values,
+      .outputs = outputs, .target_count = 1, .jumps = jumps, .longest_way = (uint32_t)depth - 1,
+      .is_complete = is_complete, .is_paired = !is_complete, .has_one_target = true, .is_regular = true};
 }
 
 static void score(int kind, const float *rows, size_t count, float *scores, void *temporary) {

@@ -5,7 +5,8 @@
 // of them reaches: three of them go from the root of any tree of up to nine levels to its last node on the way. There
 // is no branch to mispredict and no chain of loads; trees overlap as far as the processor looks ahead. Trees of at most
 // 32 nodes, as boosting leaf by leaf makes them, are decided two at a time. Larger trees are chunks of 64 nodes that
-// lead to each other.
+// lead to each other. Processors without permutes of 64 bytes take complete trees and those of at most 32 nodes as
+// rows_avx2.c says, and walk through the others.
 
 #include "rows.h"
 

@@ -8,7 +8,7 @@ import Dispatch
 /// neither wait for it nor miss what it gave back.
 ///
 /// Nor is there an arena for each thread that ever was, up to eight a core, as malloc would have it: Dispatch's workers
-/// come and go, and the end of an arena is free memory that malloc gives back from 256 KiB on only. There are enough for
+/// come and go, and the end of an arena is free memory that malloc gives back from 96 KiB on only. There are enough for
 /// each thread that scores and the loader, so that they need not wait for each other; threads that come when all are
 /// taken share.
 public final class MemoryTrimmer {
