@@ -106,6 +106,13 @@ bench-instructions: ## Count instructions and retains per call under callgrind; 
 	$(MAKE) --no-print-directory -C Benchmarks
 	.venv/bin/python Benchmarks/instructions
 
+bench-system-calls: ## Count what the server asks of the kernel for a call, by strace; fails above what a round needs
+	scripts/setup --quiet build test
+	scripts/python-env
+	$(SWIFT) build -c release --product martlet
+	$(MAKE) --no-print-directory -C Benchmarks
+	.venv/bin/python Benchmarks/system-calls
+
 flame-graph: ## Draw where a reactor's time goes under load; needs Linux's perf, writes docs/images/flame.svg
 	scripts/setup --quiet build
 	scripts/python-env

@@ -65,6 +65,7 @@ class Client:
         data = self._exactly(length)
         assert kind == RESPONSE, f"a frame of type {kind}"
         response = ttrpc_pb2.Response.FromString(data)
+        self.details = list(response.status.details)
         return stream, response.status.code, response.status.message, response.payload
 
     def call(self, service, method, request=None, answer=None, **options):
