@@ -664,6 +664,7 @@ public final class Batcher {
     let began = MonotonicTime.now()
     if batch.scoredRows == 0 { batch.scoringBegan = began }
     let rows = batch.scoreSome(limit: limit, scratch: batch.lane.scratch, now: began)
+    batch.lane.isScratchUsed = true
     clock = .now()
     let took = clock.nanoseconds(since: began)
     batch.scoringNanoseconds += took
@@ -778,7 +779,7 @@ public final class Batcher {
   }
 
   private func giveBack(_ batch: Batch, to lane: Lane) {
-    let isLarge = batch.tile.blockBytes > Lane.smallTileBytes
+    let isLarge = batch.tile.blockBytes > Lane.smallBytes || lane.scratch.bytes > Lane.smallBytes
     lane.giveBack(batch)
     guard isLarge, !lane.isResting else { return }
     lane.isResting = true

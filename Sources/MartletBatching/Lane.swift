@@ -13,6 +13,8 @@ public final class Lane {
   public let weight: Double
 
   let scratch: PlanScratch
+  /// Whether it was used since `dropUnneeded`.
+  var isScratchUsed = false
   /// Whether rows of the model bring or make texts, which take memory beside the tile's blocks.
   let hasTexts: Bool
   /// The batch that takes rows.
@@ -43,7 +45,8 @@ public final class Lane {
   private static let keptBatches = 8
   private static let keptTileBytes = 4 << 20
   private static let firstCapacity = 64
-  static let smallTileBytes = 64 << 10
+  /// What tiles and scratch memory may hold without being looked at.
+  static let smallBytes = 64 << 10
   private var free: [Batch] = []
   /// The fewest free batches since `dropUnneeded`.
   private var unneeded = 0
@@ -103,14 +106,17 @@ public final class Lane {
     statistics.callsInFlight.set(UInt64(queuedCalls))
   }
 
-  /// Whether a free batch holds more than most calls need.
-  var keepsMuch: Bool { free.contains { $0.tile.blockBytes > Self.smallTileBytes } }
+  /// Whether a free batch or the scratch memory holds more than most calls need.
+  var keepsMuch: Bool { scratch.bytes > Self.smallBytes || free.contains { $0.tile.blockBytes > Self.smallBytes } }
 
-  /// Lets go the large ones of the free batches that were not needed since this was called last.
+  /// Lets go the large ones of the free batches, and large scratch memory, that were not needed since this was called
+  /// last.
   func dropUnneeded() {
+    if !isScratchUsed, scratch.bytes > Self.smallBytes { scratch.drop() }
+    isScratchUsed = false
     var droppable = min(unneeded, free.count)
     free.removeAll { batch in
-      guard droppable > 0, batch.tile.blockBytes > Self.smallTileBytes else { return false }
+      guard droppable > 0, batch.tile.blockBytes > Self.smallBytes else { return false }
       droppable -= 1
       return true
     }

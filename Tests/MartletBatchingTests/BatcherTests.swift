@@ -4,7 +4,14 @@ import Testing
 
 @testable import MartletBatching
 
-/// Doubles its one input; refuses negative numbers, as an operator may refuse a row.
+/// Holds what the plan below lets it.
+private final class Held: PlanScratch {
+  var held = 0
+  override var bytes: Int { held }
+  override func drop() { held = 0 }
+}
+
+/// Doubles its one input, and needs 100,000 bytes for that of 77,777; refuses negative numbers, as an operator may refuse a row.
 private final class Doubling: ScoringPlan {
   let signature = ModelSignature(
     inputs: [.init(name: "x", type: .float64, shape: [1])],
@@ -14,7 +21,7 @@ private final class Doubling: ScoringPlan {
   /// Rows of each call to `score`.
   let scored = Mutex<[Range<Int>]>([])
 
-  func makeScratch() -> PlanScratch { PlanScratch() }
+  func makeScratch() -> PlanScratch { Held() }
 
   func score(_ tile: Tile, rows: Range<Int>, scratch: PlanScratch) throws(Status) {
     scored.withLock { $0.append(rows) }
@@ -22,6 +29,7 @@ private final class Doubling: ScoringPlan {
     let y = tile.output(0).assumingMemoryBound(to: Double.self)
     for row in rows {
       guard x[row] >= 0 else { throw Status(.invalidArgument, "x: \(x[row])") }
+      if x[row] == 77_777 { (scratch as? Held)?.held = 100_000 }
       y[row] = 2 * x[row]
     }
   }
@@ -344,6 +352,33 @@ struct BatcherTests {
     _ = bench.batcher.roundEnded(now: later)
     _ = bench.batcher.roundEnded(now: later.advanced(byNanoseconds: 2_000_000_000))
     #expect(bench.budget.takenBytes < 2_000)
+  }
+
+  @Test("large scratch memory goes when nobody has needed it for a while, and stays as long as somebody does")
+  func freeScratch() throws {
+    let bench = Bench(BatchLimits())
+    var later = MonotonicTime.now()
+    func look() {
+      later = later.advanced(byNanoseconds: 2_000_000_000)
+      _ = bench.batcher.roundEnded(now: later)
+    }
+    try bench.call(0, [77_777])
+    bench.finish()
+    #expect(bench.lane.scratch.bytes == 100_000)
+    for id in 1..<4 {
+      try bench.call(UInt32(id), [1])
+      bench.finish()
+      look()
+      #expect(bench.lane.scratch.bytes == 100_000)
+    }
+    look()
+    #expect(bench.lane.scratch.bytes == 0)
+    try bench.call(4, [77_777])
+    bench.finish()
+    #expect(bench.lane.scratch.bytes == 100_000)
+    look()
+    look()
+    #expect(bench.lane.scratch.bytes == 0)
   }
 
   @Test("texts are charged to the budget before they are stored, and given back")

@@ -79,6 +79,11 @@ struct GraphPlannerTests {
     #expect((0..<1200).allSatisfy { y[$0] == 0 })
     try plan.score(tile, rows: 7..<590, scratch: scratch)
     #expect((0..<1200).allSatisfy { y[$0] == ((14..<1180).contains($0) ? -Float($0) : 0) })
+    #expect(scratch.bytes >= 583 * 8)
+    scratch.drop()
+    #expect(scratch.bytes == 0)
+    try plan.score(tile, rows: 3..<4, scratch: scratch)
+    #expect(y[6] == -6 && (1..<1000).contains(scratch.bytes))
     #expect(throws: Status.self) { try plan.score(tile, rows: 590..<601, scratch: scratch) }
     #expect(throws: Status.self) { try plan.score(tile, rows: 0..<1, scratch: PlanScratch()) }
   }

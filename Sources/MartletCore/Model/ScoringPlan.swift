@@ -34,4 +34,10 @@ extension ScoringPlan {
 /// Base of the scratch memory of plans; confined to the thread that scores with it.
 open class PlanScratch {
   public init() {}
+
+  /// Bytes that it holds.
+  open var bytes: Int { 0 }
+
+  /// Lets go what it holds, between two calls; the next one makes it anew.
+  open func drop() {}
 }

@@ -92,9 +92,17 @@ final class TemporaryMemory {
   private var chunks: [UnsafeMutableRawBufferPointer] = []
   private var current = 0
   private var used = 0
+  /// Bytes of all chunks.
+  private(set) var bytes = 0
 
-  deinit {
+  deinit { drop() }
+
+  /// Frees all memory, which nobody may use any more.
+  func drop() {
     for chunk in chunks { chunk.deallocate() }
+    chunks = []
+    bytes = 0
+    reset()
   }
 
   func reserve(_ bytes: Int) -> UnsafeMutableRawPointer {
@@ -105,6 +113,7 @@ final class TemporaryMemory {
     }
     if current == chunks.count {
       chunks.append(.allocate(byteCount: max(size, 16 << 10), alignment: 64))
+      self.bytes += chunks[current].count
       used = 0
     }
     defer { used += size }

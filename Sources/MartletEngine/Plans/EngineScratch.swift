@@ -10,12 +10,14 @@ final class EngineScratch: PlanScratch {
   let temporary = TemporaryMemory()
   /// Bytes that the slots may still grow by.
   let budget: UnsafeMutablePointer<Int>
+  private let initialBudget: Int
   /// Keeps what slots point to, should the scratch outlive its plan.
   private let constants: [(slot: Int, tensor: ConstantTensor)]
 
   init(slots count: Int, constants: [(slot: Int, tensor: ConstantTensor)], budget bytes: Int = maximumBytes) {
     self.count = count
     self.constants = constants
+    initialBudget = bytes
     slots = .allocate(capacity: max(1, count))
     slots.initialize(repeating: .empty, count: count)
     budget = .allocate(capacity: 1)
@@ -30,6 +32,11 @@ final class EngineScratch: PlanScratch {
     budget.deallocate()
   }
 
-  /// Bytes of all buffers.
-  var bytes: Int { (0..<count).reduce(0) { $0 + slots[$1].capacity } }
+  override var bytes: Int { temporary.bytes + initialBudget - budget.pointee }
+
+  override func drop() {
+    temporary.drop()
+    for index in 0..<count { slots[index].free() }
+    budget.pointee = initialBudget
+  }
 }
