@@ -569,8 +569,7 @@ public final class Batcher {
   private func scorePart(_ ticket: Int32, _ nanoseconds: UInt64, _ clock: inout MonotonicTime) {
     let batch = queue[ticket].batch
     let lane = batch.lane
-    let rows = score(
-      batch, limit: lane.curve.rows(within: nanoseconds, limit: lane.limits.maximumRows), at: &clock)
+    let rows = score(batch, limit: lane.curve.part(within: nanoseconds, limit: lane.limits.maximumRows), at: &clock)
     if batch.isDone {
       queue.scheduler.remove(ticket)
       take(batch, from: lane)

@@ -65,6 +65,12 @@ public struct CostCurve: Sendable {
   /// Nanoseconds that `rows` more rows add to a batch.
   public func marginal(rows: Int) -> UInt64 { UInt64(max(0, min(perRow * Double(rows), 1e18))) }
 
+  /// Rows of a part of a batch that should take `nanoseconds`: no fewer than cost as much as a batch of any size does,
+  /// since parts of a row or two would make the whole take many times as long.
+  public func part(within nanoseconds: UInt64, limit: Int) -> Int {
+    rows(within: max(nanoseconds, UInt64(min(2 * fixed, 1e18))), limit: limit)
+  }
+
   /// The most rows that fit into `nanoseconds`, at least 1, at most `limit`.
   public func rows(within nanoseconds: UInt64, limit: Int) -> Int {
     guard perRow > 0 else { return max(1, limit) }

@@ -519,6 +519,7 @@ struct BatcherTests {
     let bench = Bench(inlineBudget: 1)
     try bench.call(0, Array(repeating: 1, count: 64))
     bench.finish()
+    bench.lane.curve = CostCurve(ScoringCost(fixed: 0, perRow: 1_000))
     try bench.call(1, (0..<500).map(Double.init))
     var rounds = 0
     while bench.batcher.roundEnded(now: bench.now) { rounds += 1 }
@@ -708,6 +709,12 @@ struct CostCurveTests {
     #expect(curve.rows(within: 35_000, limit: 4096) == 100)
     #expect(curve.rows(within: 0, limit: 4096) == 1)
     #expect(curve.rows(within: .max, limit: 4096) == 4096)
+    // Parts are as long as they should be, but at least half of one is its rows'.
+    #expect(curve.part(within: 35_000, limit: 4096) == 100)
+    #expect((16...17).contains(curve.part(within: 5_100, limit: 4096)))
+    #expect((16...17).contains(curve.part(within: 0, limit: 4096)))
+    #expect(curve.part(within: 0, limit: 10) == 10)
+    #expect(CostCurve().part(within: 0, limit: 10) == 10)
   }
 
   @Test("batches of one size are all cost of rows, and one interruption does not change the picture")
