@@ -176,7 +176,8 @@ import Testing
 
   @Test("a call without an answer ends at its deadline, and the connection goes on")
   func deadline() async throws {
-    let server = ScriptedServer { $0.number == 0 ? .silence : .payload($0.payload) }
+    // By what it brings: on a busy machine the first may end before it is sent.
+    let server = ScriptedServer { $0.payload.isEmpty ? .silence : .payload($0.payload) }
     defer { server.stop() }
     let client = try MartletClient(server.url, configuration: quick { $0.connectionsPerAddress = 1 })
     let error = await failure { _ = try await client.call(.score, payload: [], timeout: .milliseconds(30)) }
