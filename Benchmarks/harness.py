@@ -47,11 +47,11 @@ def frame(service, method, payload, timeout=None):
     return struct.pack(">IIBB", len(data), 1, 1, 0) + data
 
 
-def infer(model, row):
-    """A ModelInfer of one row of floats, raw, for one of the models that models.py makes."""
-    tensor = block(1, b"input") + block(2, b"FP32") + block(3, varint(1) + varint(len(row)))
+def infer(model, values, rows=1, timeout=None):
+    """A ModelInfer of the floats of so many rows, raw, for one of the models that models.py makes."""
+    tensor = block(1, b"input") + block(2, b"FP32") + block(3, varint(rows) + varint(len(values) // rows))
     return frame("inference.GRPCInferenceService", "ModelInfer",
-                 block(1, model.encode()) + block(5, tensor) + block(7, struct.pack(f"<{len(row)}f", *row)))
+                 block(1, model.encode()) + block(5, tensor) + block(7, struct.pack(f"<{len(values)}f", *values)), timeout)
 
 
 # Processes

@@ -128,7 +128,6 @@ static void make_encoder(void) {
       features, codes, levels, NULL, FEATURES, FEATURES, false, martlet_cpu_level(), short_rows, NULL};
 }
 
-
 // A complete tree of depth 6 level by level.
 static void place_levels(const tree *of, int place, int level_order, uint8_t *nodes) {
   if (place < 0) return;
